@@ -1,0 +1,11 @@
+"""Captioned scenes with exact geometry: the world of the embedded teacher, and the ground truth of the tests.
+
+`objects` is data (part tables, colors), `truth` turns a caption into exact solids, `captions` phrases and draws them,
+`pictures` renders banks of them for training, `oracle` is the teacher that knows the truth.
+
+Conventions: a thing has up to three color slots, a caption one thing or one on another; a fixed tenth of the
+combinations is held out by hash and never trained on.
+
+How to add an object: append a `CatalogObject` to `objects.OBJECTS`, run `python -m distill.catalog.captions`, and run
+the catalog tests. New words need a teacher trained on them before `generate` can draw them.
+"""

@@ -1,0 +1,113 @@
+"""Banks of catalog pictures: geometry rendered once, colored anew every time it is shown.
+
+A picture's color is linear in the colors of its groups (`nerf.solids.render_groups`), so a bank stores head-lit
+coverage instead of colors: one rendered scene serves every coloring and every background.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from distill.catalog.captions import draw, draw_kinds, vocabulary_data
+from distill.catalog.objects import OBJECTS
+from distill.catalog.truth import GROUPS, scene, slot_colors
+from guidance.teacher import CameraLaw
+from guidance.teachers.vocabulary import Caption
+from nerf.cameras import Cameras
+from nerf.cameras import draw as draw_cameras
+from nerf.solids import render_groups, stack
+
+LAW = CameraLaw(
+    azimuth=(-math.pi, math.pi),
+    elevation=(math.radians(-15), math.radians(50)),
+    distance=(3.2, 3.2),
+    fov=(math.radians(40), math.radians(40)),
+)
+SHARD = 2048
+RENDER_CHUNK = 64
+NAMES = tuple(o.name for o in OBJECTS)
+ALONE = -1
+
+
+@dataclass(frozen=True)
+class Bank:
+    """weights (N, GROUPS + 1, S, S) uint8, kinds (N, 2) int64 (second: ALONE for none), cameras (N)."""
+
+    weights: Tensor
+    kinds: Tensor
+    cameras: Cameras
+
+    def __len__(self) -> int:
+        return self.weights.shape[0]
+
+    def things(self, index: int) -> tuple[str, ...]:
+        return tuple(NAMES[k] for k in self.kinds[index].tolist() if k != ALONE)
+
+    def pictures(self, index: Tensor, colors: Tensor, background: Tensor) -> Tensor:
+        """Pictures (b, 3, S, S) in [0, 1] of rows `index` (b,) with colors (b, GROUPS, 3) over background (b, 3)."""
+        layers = self.weights[index].float() / 255
+        paint = torch.cat([colors, -background[:, None]], 1)
+        return torch.einsum("bghw,bgc->bchw", layers, paint).add_(background[:, :, None, None]).clamp_(0, 1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """pictures (b, 3, S, S) in [0, 1], their captions and cameras."""
+
+    pictures: Tensor
+    captions: list[Caption]
+    cameras: Cameras
+
+
+def batches(bank: Bank, size: int, generator: torch.Generator) -> Iterator[Batch]:
+    """Endless batches of training combinations: random colors, and random solid backgrounds."""
+    while True:
+        index = torch.randint(len(bank), (size,), generator=generator)
+        captions = [draw(generator, kinds=bank.things(i)) for i in index.tolist()]
+        colors = torch.stack([slot_colors(c.things) for c in captions])
+        background = torch.rand(size, 3, generator=generator)
+        yield Batch(bank.pictures(index, colors, background), captions, bank.cameras[index])
+
+
+def render_shard(number: int, size: int) -> Bank:
+    """Shard `number` of the bank of `size` px pictures: SHARD scenes with kinds, jitter and camera drawn by number."""
+    generator = torch.Generator().manual_seed(number)
+    rows = [draw_kinds(generator) for _ in range(SHARD)]
+    cameras = draw_cameras(LAW, SHARD, generator, spread=False)
+    chunks = []
+    for start in range(0, SHARD, RENDER_CHUNK):
+        scenes = stack([scene(kinds, generator) for kinds in rows[start : start + RENDER_CHUNK]])
+        layers = render_groups(scenes, cameras[slice(start, start + RENDER_CHUNK)], size, GROUPS)
+        chunks.append((layers * 255).round().to(torch.uint8))
+    kinds = [[NAMES.index(k[0]), NAMES.index(k[1]) if len(k) > 1 else ALONE] for k in rows]
+    return Bank(torch.cat(chunks), torch.tensor(kinds), cameras)
+
+
+def open_bank(folder: Path, size: int, shards: int) -> Bank:
+    """The first `shards` shards, rendered where the folder lacks them. Shards of an older catalog are not reused."""
+    key = hashlib.sha256(json.dumps([vocabulary_data(), repr(OBJECTS), LAW.to_json(), size]).encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    banks = []
+    for number in range(shards):
+        path = folder / f"{key}-{number:04d}.safetensors"
+        if not path.exists():
+            fresh = render_shard(number, size)
+            angles = torch.stack([fresh.cameras.azimuth, fresh.cameras.elevation], 1)
+            partial = path.with_suffix(".partial")
+            save_file({"weights": fresh.weights, "kinds": fresh.kinds, "angles": angles}, partial)
+            partial.replace(path)
+        banks.append(load_file(path))
+    azimuth, elevation = torch.cat([b["angles"] for b in banks]).unbind(1)
+    fixed = [torch.full_like(azimuth, pair[0]) for pair in (LAW.distance, LAW.fov)]
+    return Bank(
+        torch.cat([b["weights"] for b in banks]),
+        torch.cat([b["kinds"] for b in banks]),
+        Cameras(azimuth, elevation, *fixed),
+    )
