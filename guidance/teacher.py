@@ -113,7 +113,10 @@ class Teacher(Protocol):
         ...
 
     def __call__(self, x_t: Tensor, t: Tensor, cond: Any, /) -> Prediction:
-        """The network at `x_t` (b, *shape) and `t` (b,) or one number; `cond` has b rows, from this teacher's `embed`."""
+        """The network at `x_t` (b, *shape) and `t`, (b,) or one number in [0, 1], with `cond` of b rows.
+
+        `t` may be float64 on the host: `schedule.coefficients(t, x_t)` takes it so, a network takes t.to(x_t).
+        """
         ...
 
 

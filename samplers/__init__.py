@@ -11,3 +11,16 @@ This package imports no other package of the project.
 
 How to add a sampler: see `samplers.methods`. A schedule: three formulas in `schedule.py` and its name in `SCHEDULES`.
 """
+
+from samplers import methods, plugins
+from samplers.types import Sampler
+
+
+def names() -> list[str]:
+    """The samplers by name."""
+    return plugins.names(methods)
+
+
+def load(name: str) -> type[Sampler]:
+    """The sampler class called `name`. ValueError on an unknown name."""
+    return plugins.load(methods, name)

@@ -1,9 +1,9 @@
 """Noise schedules: x_t = alpha(t) x0 + sigma(t) eps, with t = 0 clean and t = 1 noise.
 
 A schedule is three formulas. Each is written once for float64 tensors on the host (`_alpha`, `_sigma`, `_t_of_lam`);
-the public methods accept floats and tensors of any dtype and device, and answer in the same dtype and on the same
-device (Python numbers answer in float64). So no float64 tensor ever reaches an accelerator. Everything else about a process
-(log-SNR, SNR, broadcast coefficients) is derived from the three and is never overridden.
+the public methods accept numbers and tensors of any dtype and device, and answer in the same dtype and on the same
+device (Python numbers answer in float64), so no float64 tensor ever reaches an accelerator. Everything else about a
+process (log-SNR, SNR, broadcast coefficients) is derived from the three and is never overridden.
 """
 
 from abc import ABC, abstractmethod
