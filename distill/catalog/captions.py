@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from distill.catalog.objects import COLOR_SYNONYMS, COLORS, OBJECTS
-from guidance.teachers.vocabulary import Caption, Thing, Vocabulary
+from guidance.vocabulary import Caption, Thing, Vocabulary
 
 PAIR_SHARE = 0.35
 NAMED_SHARE = 0.4  # of things with several slots: chance that a slot gets a color of its own

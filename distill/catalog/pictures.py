@@ -19,7 +19,7 @@ from distill.catalog.captions import draw, draw_kinds, vocabulary_data
 from distill.catalog.objects import OBJECTS
 from distill.catalog.truth import GROUPS, scene, slot_colors
 from guidance.teacher import CameraLaw
-from guidance.teachers.vocabulary import Caption
+from guidance.vocabulary import Caption
 from nerf.cameras import Cameras
 from nerf.cameras import draw as draw_cameras
 from nerf.solids import render_groups, stack

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.catalog.objects import COLORS, OBJECTS, CatalogObject, Part
-from guidance.teachers.vocabulary import Caption, Thing
+from guidance.vocabulary import Caption, Thing
 from nerf.solids import Solids, extent, join, reach
 
 HALF = 0.8

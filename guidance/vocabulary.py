@@ -69,7 +69,7 @@ class Vocabulary:
             raise ValueError(f"nothing can stand on a {things[1].kind} here; things can stand on: {good}")
         return Caption(things)
 
-    def indices(self, thing: Thing) -> int:
+    def index(self, thing: Thing) -> int:
         """Class index of a thing's kind."""
         return list(self.objects).index(thing.kind)
 

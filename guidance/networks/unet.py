@@ -1,0 +1,142 @@
+"""A small U-Net whose pictures are told by text and camera, shaped for two CPU cores.
+
+Pictures are unshuffled to a 16 x 16 grid, so that the cost does not depend on their resolution. Three things make it
+follow the camera after few pictures: every cell sees its own world ray (Plücker coordinates, as light field networks
+do); one vector made of text and camera together modulates every block (FiLM); and that vector also paints the 4 x 4
+bottleneck directly, as a conditional generator would, since at high noise the layout has no other source.
+
+Dims: b pictures, C channels, S side, c features.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+GRID = 16
+CAMERA = 4  # a camera row: azimuth, elevation, distance, fov (radians); distance 0 = no camera
+HARMONICS = 4
+RAYS = 6
+
+
+@dataclass(frozen=True)
+class UNetSize:
+    """Shape of a `UNet`: picture channels and side (a multiple of 16), features per level, width of the condition."""
+
+    channels: int = 3
+    side: int = 64
+    levels: tuple[int, int, int] = (96, 192, 256)
+    width: int = 384
+    text: int = 96
+    middle: int = 1
+
+    def __post_init__(self) -> None:
+        if self.side % GRID:
+            raise ValueError(f"the picture side must be a multiple of {GRID}, got {self.side}")
+        if any(level % 16 for level in self.levels):
+            raise ValueError(f"features per level must be multiples of 16, got {self.levels}")
+
+
+def camera_features(camera: Tensor) -> Tensor:
+    """(b, 4) camera rows -> (b, 2 * HARMONICS + 5): harmonics of the azimuth, the elevation's, and presence."""
+    azimuth, elevation, distance, _ = camera.unbind(-1)
+    present = (distance > 0).to(camera.dtype)
+    orders = torch.arange(1, HARMONICS + 1, device=camera.device, dtype=camera.dtype)
+    around = azimuth[:, None] * orders
+    up = elevation[:, None] * orders[:2]
+    features = torch.cat([around.sin(), around.cos(), up.sin(), up.cos()], -1) * present[:, None]
+    return torch.cat([features, present[:, None]], -1)
+
+
+def ray_map(camera: Tensor) -> Tensor:
+    """Plücker coordinates (direction, moment) of the 16 x 16 cell centers, (b, 6, 16, 16); zero without a camera."""
+    azimuth, elevation, distance, fov = camera.unbind(-1)
+    sa, ca, se, ce = azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()
+    zero = torch.zeros_like(sa)
+    right = torch.stack([ca, zero, -sa], -1)
+    up = torch.stack([-se * sa, ce, -se * ca], -1)
+    back = torch.stack([ce * sa, se, ce * ca], -1)
+    cell = (torch.arange(GRID, device=camera.device, dtype=camera.dtype) + 0.5) / GRID * 2 - 1
+    half = (fov / 2).tan()[:, None, None, None]
+    across = cell[None, None, None, :] * half
+    along = -cell[None, None, :, None] * half
+    direction = across * right[..., None, None] + along * up[..., None, None] - back[..., None, None]
+    direction = F.normalize(direction, dim=1)
+    origin = (distance[:, None] * back)[..., None, None].expand_as(direction)
+    moment = torch.cross(origin, direction, dim=1)
+    return torch.cat([direction, moment], 1) * (distance > 0).to(camera.dtype)[:, None, None, None]
+
+
+def noise_features(level: Tensor, count: int = 32) -> Tensor:
+    """Sinusoids of a noise level (b,), about -10..10 (half log-SNR), (b, 2 * count)."""
+    frequencies = torch.exp(torch.linspace(math.log(0.05), math.log(5.0), count, device=level.device))
+    angle = level[:, None] * frequencies
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+class Block(nn.Module):
+    """Residual block: two 3x3 convolutions, the second one's normalization modulated by the condition."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(features // 16, features)
+        self.conv1 = nn.Conv2d(features, features, 3, padding=1)
+        self.film = nn.Linear(width, 2 * features)
+        self.norm2 = nn.GroupNorm(features // 16, features)
+        self.conv2 = nn.Conv2d(features, features, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.film(condition)[..., None, None].chunk(2, dim=1)
+        return x + self.conv2(F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
+
+
+class UNet(nn.Module):
+    """(x (b, C, S, S), noise level (b,), text rows (b, r), camera rows (b, 4)) -> (b, C, S, S).
+
+    The noise level is the half log-SNR, clamped to +-10. `text` encodes rows into (b, 3 * size.text).
+    """
+
+    def __init__(self, size: UNetSize, text: nn.Module) -> None:
+        super().__init__()
+        self.size, self.text = size, text
+        self.patch = size.side // GRID
+        fine, mid, coarse = size.levels
+        picture = size.channels * self.patch**2
+        self.told = nn.Sequential(
+            nn.Linear(3 * size.text + 2 * HARMONICS + 5, 2 * size.width),
+            nn.SiLU(),
+            nn.Linear(2 * size.width, 2 * size.width),
+            nn.SiLU(),
+            nn.Linear(2 * size.width, size.width),
+        )
+        self.noise = nn.Sequential(nn.Linear(64, size.width), nn.SiLU(), nn.Linear(size.width, size.width))
+        self.paint = nn.Linear(size.width, coarse * (GRID // 4) ** 2)
+        self.stem = nn.Conv2d(picture + RAYS, fine, 3, padding=1)
+        self.down1, self.down2 = Block(fine, size.width), Block(mid, size.width)
+        self.widen1, self.widen2 = nn.Conv2d(fine, mid, 1), nn.Conv2d(mid, coarse, 1)
+        self.middle = nn.ModuleList([Block(coarse, size.width) for _ in range(2 + size.middle)])
+        self.narrow2, self.narrow1 = nn.Conv2d(coarse, mid, 1), nn.Conv2d(mid, fine, 1)
+        self.up2, self.up1 = Block(mid, size.width), Block(fine, size.width)
+        self.norm = nn.GroupNorm(fine // 16, fine)
+        self.head = nn.Conv2d(fine, picture, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor) -> Tensor:
+        told = F.silu(self.told(torch.cat([self.text(text), camera_features(camera)], -1)))
+        condition = F.silu(told + self.noise(noise_features(level.clamp(-10, 10))))
+        cells = torch.cat([F.pixel_unshuffle(x, self.patch), ray_map(camera)], 1)
+        h1 = self.down1(self.stem(cells.contiguous(memory_format=torch.channels_last)), condition)
+        h2 = self.down2(self.widen1(F.avg_pool2d(h1, 2)), condition)
+        h3 = self.widen2(F.avg_pool2d(h2, 2))
+        h3 = h3 + self.paint(told).view(*h3.shape)
+        for block in self.middle:
+            h3 = block(h3, condition)
+        h2 = self.up2(h2 + F.interpolate(self.narrow2(h3), scale_factor=2), condition)
+        h1 = self.up1(h1 + F.interpolate(self.narrow1(h2), scale_factor=2), condition)
+        return F.pixel_shuffle(self.head(F.silu(self.norm(h1))), self.patch)
