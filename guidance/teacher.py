@@ -142,16 +142,20 @@ class Guided:
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
         if self.scale == 1 and not self.negatives:
             return self._evaluate(x_t, t, self.cond)[0]
+        return self.with_cond(x_t, t)[0]
+
+    def with_cond(self, x_t: Tensor, t: Tensor) -> tuple[Prediction, Prediction]:
+        """(guided, cond) from one network call, for those who compare the two."""
         null, cond, *away = self._evaluate(x_t, t, self.null, self.cond, *(c for c, _ in self.negatives))
         mixed = null.mix(cond, self.scale)
         if not away:
-            return mixed
+            return mixed, cond
         # Perpendicularity does not depend on the kind: readings of one x_t differ by one factor per sample.
         toward = cond.read(null.kind) - null.value
         aside = torch.zeros_like(toward)
         for prediction, (_, weight) in zip(away, self.negatives, strict=True):
             aside = aside + _per_sample(weight, toward) * perpendicular(prediction.read(null.kind) - null.value, toward)
-        return replace(mixed, value=mixed.value + self.scale * aside)
+        return replace(mixed, value=mixed.value + self.scale * aside), cond
 
     def parts(self, x_t: Tensor, t: Tensor) -> tuple[Prediction, Prediction]:
         """The two sides of the guidance, (null, cond), from one network call."""

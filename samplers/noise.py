@@ -23,7 +23,7 @@ def sequential(generator: torch.Generator) -> Noise:
 
 
 def brownian(seed: int) -> Noise:
-    """Increments of one Brownian path over t in [0, 1], fixed by `seed`: a finer grid sees the same path in more detail.
+    """Increments of one Brownian path over t in [0, 1], fixed by `seed`: a finer grid sees the same path, refined.
 
     A virtual Brownian tree (Li et al. 2020, 2001.01328, section 4): the path is bisected by bridges, and the normal
     draw of every bisection is keyed by its place, so that nothing is stored. A step costs about 50 draws on the host.

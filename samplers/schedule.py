@@ -74,6 +74,12 @@ class NoiseSchedule(ABC):
         return self._alpha(exact).to(like), self._sigma(exact).to(like)
 
     @final
+    def diffuse(self, x0: Tensor, t: Time, eps: Tensor) -> Tensor:
+        """x_t = alpha x0 + sigma eps, for x0 (b, ...) and `t` (b,) or one number."""
+        alpha, sigma = self.coefficients(t, x0)
+        return alpha * x0 + sigma * eps
+
+    @final
     def to_json(self) -> dict[str, Any]:
         """The class name under "kind" and its fields; read back by `schedule_from_json`."""
         return {"kind": type(self).__name__, **asdict(self)}  # pyright: ignore[reportArgumentType, reportCallIssue]

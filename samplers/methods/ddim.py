@@ -46,14 +46,14 @@ class DDIM:
     def __call__(
         self, denoise: Denoiser, schedule: NoiseSchedule, x: Tensor, grid: Tensor, *, noise: Noise | None = None
     ) -> Iterator[Step]:
+        if noise is None and self.stochastic:
+            raise ValueError(f"DDIM with eta={self.eta} needs noise: pass one, or set eta to 0")
         for s, t in pairwise(nodes(schedule, grid)):
             x0 = denoise(x, s.clock).x0
             # The share of the variance at t that is drawn anew; zero on the last step.
             share = self.eta**2 * (1 - (s.alpha * t.sigma / (t.alpha * s.sigma)) ** 2) if t.sigma > 0 else 0.0
             kept = t.sigma / s.sigma * sqrt(1 - share)
             x = kept * x + (t.alpha - s.alpha * kept) * x0
-            if share > 0:
-                if noise is None:
-                    raise ValueError(f"DDIM with eta={self.eta} needs noise: pass one, or set eta to 0")
+            if share > 0 and noise is not None:
                 x = x + t.sigma * sqrt(share) * noise(x, s.t, t.t)
             yield Step(s.t, t.t, x, x0)
