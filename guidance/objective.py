@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from guidance.teacher import Guided
+from samplers.prediction import Prediction
 
 REFERENCE_ELEMENTS = 16384
 """The size of a Stable Diffusion latent, so that the weights of that literature carry over."""
@@ -15,7 +16,7 @@ REFERENCE_ELEMENTS = 16384
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """grad (b, ...): what descent subtracts from x, free of any graph. log: named 0-dim tensors for a person to read."""
+    """grad (b, ...): what descent subtracts from x, without a graph. log: named 0-dim tensors for a person to read."""
 
     grad: Tensor
     log: Mapping[str, Tensor]
@@ -36,6 +37,11 @@ class Objective(Protocol):
         objectives that learn one.
         """
         ...
+
+
+def noise_share(prediction: Prediction) -> Tensor:
+    """sigma^2 / (alpha^2 + sigma^2): sigma^2 where the process preserves variance, and bounded where it does not."""
+    return prediction.sigma**2 / (prediction.alpha**2 + prediction.sigma**2)
 
 
 def draw_noise(objective: Objective, x: Tensor, generator: torch.Generator) -> Tensor:

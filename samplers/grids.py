@@ -30,11 +30,9 @@ def nodes(schedule: NoiseSchedule, grid: Tensor) -> list[Node]:
     """The schedule at the times of `grid`. ValueError unless they are decreasing in [0, 1], at least two of them."""
     t = grid.to("cpu", torch.float64)
     if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()) or not 0 <= float(t[-1]) < float(t[0]) <= 1:
-        raise ValueError(
-            f"a grid is 1-D with two or more times falling strictly within [0, 1], got {t.tolist()[:5]} ..."
-        )
-    columns = (t, schedule.alpha(t), schedule.sigma(t), schedule.lam(t))
-    return [Node(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
+        raise ValueError(f"a grid is 1-D with two or more times falling strictly within [0, 1], got {t}")
+    table = torch.stack([t, schedule.alpha(t), schedule.sigma(t), schedule.lam(t)], 1)
+    return [Node(*map(float, row)) for row in table]
 
 
 def _line(first: float, final: float, steps: int) -> Tensor:

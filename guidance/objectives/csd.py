@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guidance.objective import Direction
+from guidance.objective import Direction, noise_share
 from guidance.teacher import Guided
 
 
@@ -25,5 +25,5 @@ class CSD:
     @torch.no_grad()
     def __call__(self, x: Tensor, guided: Guided, t: Tensor, noise: Tensor, critic: Any = None) -> Direction:
         null, cond = guided.parts(guided.teacher.schedule.diffuse(x, t, noise[0]), t)
-        grad = cond.sigma**2 / (cond.alpha**2 + cond.sigma**2) * (cond.eps - null.eps)
+        grad = noise_share(cond) * (cond.eps - null.eps)
         return Direction(grad, {"grad": grad.square().mean().sqrt()})

@@ -6,9 +6,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from guidance.objective import Direction
+from guidance.objective import Direction, noise_share
 from guidance.teacher import Guided
-from samplers.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,6 @@ class SDS:
         else:
             grad = noise_share(prediction) * (prediction.eps - noise[0])
         return Direction(grad, {"residual": (x - target).square().mean().sqrt(), "grad": grad.square().mean().sqrt()})
-
-
-def noise_share(prediction: Prediction) -> Tensor:
-    """sigma^2 / (alpha^2 + sigma^2): sigma^2 where the process preserves variance, and bounded where it does not."""
-    return prediction.sigma**2 / (prediction.alpha**2 + prediction.sigma**2)
 
 
 def _rescaled(x0: Tensor, cond: Tensor, share: float) -> Tensor:

@@ -50,7 +50,6 @@ class Mixture:
     variances: Tensor
     prompts: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
     kind: Kind = "eps"
-    cameras: CameraLaw | None = None
 
     def __post_init__(self) -> None:
         if self.means.ndim != 4 or self.weights.shape != self.means.shape[:1]:
@@ -65,6 +64,10 @@ class Mixture:
     def shape(self) -> tuple[int, int, int]:
         _, c, h, w = self.means.shape
         return c, h, w
+
+    @property
+    def cameras(self) -> CameraLaw | None:
+        return None
 
     def embed(self, prompts: Sequence[str], /) -> MixtureCond:
         """ValueError on a prompt that names no components."""
