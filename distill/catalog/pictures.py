@@ -7,7 +7,6 @@ coverage instead of colors: one rendered scene serves every coloring and every b
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from distill.catalog.captions import draw, draw_kinds, vocabulary_data
+from distill.catalog.captions import draw_kinds, vocabulary_data
 from distill.catalog.objects import OBJECTS
-from distill.catalog.truth import GROUPS, scene, slot_colors
+from distill.catalog.truth import GROUPS, scene
 from guidance.teacher import CameraLaw
-from guidance.vocabulary import Caption
 from nerf.cameras import Cameras
 from nerf.cameras import draw as draw_cameras
 from nerf.solids import render_groups, stack
@@ -55,25 +53,6 @@ class Bank:
         layers = self.weights[index].float() / 255
         paint = torch.cat([colors, -background[:, None]], 1)
         return torch.einsum("bghw,bgc->bchw", layers, paint).add_(background[:, :, None, None]).clamp_(0, 1)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """pictures (b, 3, S, S) in [0, 1], their captions and cameras."""
-
-    pictures: Tensor
-    captions: list[Caption]
-    cameras: Cameras
-
-
-def batches(bank: Bank, size: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Endless batches of training combinations: random colors, and random solid backgrounds."""
-    while True:
-        index = torch.randint(len(bank), (size,), generator=generator)
-        captions = [draw(generator, kinds=bank.things(i)) for i in index.tolist()]
-        colors = torch.stack([slot_colors(c.things) for c in captions])
-        background = torch.rand(size, 3, generator=generator)
-        yield Batch(bank.pictures(index, colors, background), captions, bank.cameras[index])
 
 
 def render_shard(number: int, size: int) -> Bank:

@@ -1,0 +1,221 @@
+"""Denoising score matching: trains a teacher from captioned pictures (Ho et al. 2020, 2006.11239; Song et al. 2021,
+2011.13456; Karras et al. 2022, 2206.00364; survey section 1.4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from distill.checkpoint import require_keys
+from distill.sources import CatalogSource, FolderSource, Source
+from distill.students import EMA
+from guidance.networks.precondition import FORMS, Form, Preconditioner
+from guidance.networks.unet import UNetSize
+from guidance.teacher import Guided, Teacher
+from guidance.teachers.embedded import Card, EmbeddedTeacher, build_network, embedded_folder, load_teacher, save_teacher
+from samplers.grids import uniform_t
+from samplers.methods.ddim import DDIM
+from samplers.schedule import EDM, VE, NoiseSchedule, RectifiedFlow, VPCosine, VPLinear
+
+Process = Literal["cosine", "linear", "ve", "edm", "flow"]
+SCHEDULES: dict[Process, NoiseSchedule] = {
+    "cosine": VPCosine(),
+    "linear": VPLinear(),
+    "ve": VE(),
+    "edm": EDM(),
+    "flow": RectifiedFlow(),
+}
+EDM_MEAN, EDM_STD = -1.2, 1.2  # ln sigma of the training noise, Karras et al. 2022, table 1
+EDGE = 1e-3  # times stay this far from both ends, where the targets or the noise level are infinite
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """Train a denoiser on the catalog, or on a folder of pictures with equally named .txt captions.
+
+    Attributes:
+        data: "catalog", or a folder of pictures with equally named .txt captions.
+        steps: training steps.
+        seed: of the weights, the pictures and the noise.
+        batch: pictures a step.
+        side: side of the pictures in pixels, a multiple of 16.
+        levels: features at the 16, 8 and 4 pixel levels of the network, multiples of 16.
+        process: noise process.
+        form: what the network predicts; "edm" is Karras et al.'s preconditioning.
+        learning_rate: peak learning rate of AdamW.
+        warmup: steps over which the learning rate rises.
+        cooldown: share of the steps, at the end, over which it falls to zero.
+        drop: share of the pictures shown without text and camera, for classifier-free guidance.
+        half_life: of the average of the weights, in pictures.
+        shards: of 2,048 rendered scenes each, for the catalog.
+        cache: folder for rendered scenes.
+        start_from: folder of a teacher of the same shape to go on from; empty for fresh weights.
+    """
+
+    data: str = "catalog"
+    steps: int = 10_000
+    seed: int = 0
+    batch: int = 32
+    side: int = 64
+    levels: tuple[int, int, int] = (80, 160, 256)
+    process: Process = "cosine"
+    form: Form = "v"
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    cooldown: float = 0.4
+    drop: float = 0.1
+    half_life: float = 20_000.0
+    shards: int = 24
+    cache: str = "runs/pictures"
+    start_from: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "side", "shards"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("drop", "cooldown"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share between 0 and 1, got {getattr(self, name)}")
+        if self.process not in SCHEDULES:
+            raise ValueError(f"unknown process {self.process!r}; known: {', '.join(SCHEDULES)}")
+        if self.form not in FORMS:
+            raise ValueError(f"unknown form {self.form!r}; known: {', '.join(FORMS)}")
+        UNetSize(side=self.side, levels=self.levels)
+
+    def build(self, teacher: Teacher | None, device: torch.device) -> "DenoiserRun":
+        return DenoiserRun(self, device)
+
+
+class DenoiserRun:
+    """The training of one denoiser; `export` writes a teacher folder."""
+
+    def __init__(self, recipe: Denoiser, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.schedule = SCHEDULES[recipe.process]
+        self._catalog = recipe.data == "catalog"
+        torch_state = torch.get_rng_state()
+        torch.manual_seed(recipe.seed)
+        size = UNetSize(side=recipe.side, levels=recipe.levels)
+        self.network = build_network(size, "slots" if self._catalog else "words", _catalog_words(self._catalog))
+        torch.set_rng_state(torch_state)
+        if recipe.start_from:
+            self.network.load_state_dict(load_teacher(Path(recipe.start_from), device).network.state_dict())
+        self.network.to(device, memory_format=torch.channels_last)
+        self.ema = EMA(self.network, recipe.half_life)
+        self.source = self._open_source()
+        self.card = Card(
+            self.schedule,
+            recipe.form,
+            size,
+            "slots" if self._catalog else "words",
+            self.source.cameras,
+            0.5,
+            ("sample", "generate", "distill"),
+            {},
+        )
+        self.precondition = Preconditioner(recipe.form, self.card.data_std)
+        fused = device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused
+        )
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+
+    def step(self, index: int) -> dict[str, float]:
+        recipe, generator = self.recipe, self.generator
+        rate = recipe.learning_rate * rate_factor(index, recipe.steps, recipe.warmup, recipe.cooldown)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self.source.batch(recipe.batch, generator)
+        drop = torch.rand(recipe.batch, generator=generator)[:, None] < recipe.drop
+        text = torch.where(drop, self.network.text.null_row(), batch.text).to(self.device)
+        camera = torch.where(drop, torch.zeros(4), batch.camera).to(self.device)
+        times = self._times(generator)
+        x0 = (batch.pictures * 2 - 1).to(self.device)
+        eps = torch.randn(x0.shape, generator=generator).to(self.device)
+        loss = self.loss(x0, eps, times, text, camera)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.ema.update(self.network, recipe.batch)
+        return {"loss": float(loss.detach()), "gradient": float(norm), "learning_rate": rate}
+
+    def loss(self, x0: Tensor, eps: Tensor, times: Tensor, text: Tensor, camera: Tensor) -> Tensor:
+        """Mean squared error of the raw output, a scalar; the weight of every form is in its target."""
+        alpha, sigma = self.schedule.coefficients(times, x0)
+        x_t = alpha * x0 + sigma * eps
+        level = self.schedule.lam(times).to(x0)
+        raw = self.network(x_t * self.precondition.scale_in(alpha, sigma), level, text, camera)
+        return (raw - self.precondition.target(x0, eps, alpha, sigma)).square().mean()
+
+    def _times(self, generator: torch.Generator) -> Tensor:
+        """(b,) float64: log-normal noise for EDM, otherwise uniform with one time in each of b equal intervals."""
+        count = self.recipe.batch
+        if self.recipe.form == "edm":
+            log_sigma = EDM_MEAN + EDM_STD * torch.randn(count, generator=generator, dtype=torch.float64)
+            return self.schedule.t_of_lam(-log_sigma).clamp(EDGE, 1 - EDGE)
+        order = torch.randperm(count, generator=generator)
+        return ((order + torch.rand(count, generator=generator, dtype=torch.float64)) / count).clamp(EDGE, 1 - EDGE)
+
+    def teacher(self) -> EmbeddedTeacher:
+        """The averaged network as a teacher."""
+        return EmbeddedTeacher(self.card, self.ema.model)
+
+    def preview(self) -> Tensor:
+        """Eight samples side by side in two rows, always of the same prompts, cameras and noise."""
+        generator = torch.Generator().manual_seed(1)
+        batch = self.source.batch(8, generator)
+        teacher = self.teacher()
+        cond = teacher.embed([""] * 8)
+        cond = type(cond)(batch.text.to(self.device), batch.camera.to(self.device), cond.null)
+        guided = Guided(teacher, cond, teacher.embed([""]), 2.0)
+        noise = torch.randn(8, *teacher.shape, generator=generator).to(self.device) * self.schedule.sigma(1 - EDGE)
+        with torch.no_grad():
+            grid = uniform_t(16, start=1 - EDGE)
+            x = noise.float()
+            for step in DDIM()(guided, self.schedule, x, grid):
+                x = step.x
+        rows = teacher.decode(x).cpu().reshape(2, 4, 3, *teacher.shape[1:])
+        return torch.cat([torch.cat(list(row), -1) for row in rows], -2)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        require_keys(state, {"network", "ema", "optimizer", "generator"}, "the training run")
+        self.network.load_state_dict(state["network"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+
+    def export(self, folder: Path) -> dict[str, Any]:
+        vocabulary = _catalog_words(True).read_text() if self._catalog else None
+        save_teacher(folder / "teacher", self.card, self.ema.model, vocabulary)
+        return {"teacher": str(folder / "teacher"), "parameters": sum(p.numel() for p in self.network.parameters())}
+
+    def _open_source(self) -> Source:
+        recipe = self.recipe
+        if not self._catalog:
+            return FolderSource(Path(recipe.data), recipe.side, self.network.text.rows)
+        from distill.catalog.pictures import LAW, open_bank
+
+        return CatalogSource(open_bank(Path(recipe.cache), recipe.side, recipe.shards), LAW, self.network.text.caption_row)
+
+
+def rate_factor(index: int, steps: int, warmup: int, cooldown: float) -> float:
+    """Learning rate at step `index` over its peak: a linear rise, a plateau, and a linear fall to zero at the end."""
+    rise = min(1.0, (index + 1) / max(1, warmup))
+    fall = (steps - index) / max(1.0, cooldown * steps)
+    return min(rise, fall, 1.0)
+
+
+def _catalog_words(catalog: bool) -> Path | None:
+    return embedded_folder() / "vocabulary.json" if catalog else None

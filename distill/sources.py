@@ -1,0 +1,90 @@
+"""Where training pictures come from: the catalog, or a folder of the user's captioned pictures.
+
+A source gives endless batches of (pictures (b, 3, S, S) in [0, 1], captions, cameras or None); every draw comes from
+the generator it is handed, so that a resumed run sees the same pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from distill.catalog.captions import draw
+from distill.catalog.pictures import Bank
+from distill.catalog.truth import slot_colors
+from guidance.teacher import CameraLaw
+from guidance.teachers.embedded import camera_rows
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """pictures (b, 3, S, S) in [0, 1], text rows (b, r), camera rows (b, 4), zero where there is no camera."""
+
+    pictures: Tensor
+    text: Tensor
+    camera: Tensor
+
+
+class Source(Protocol):
+    cameras: CameraLaw | None
+
+    def batch(self, size: int, generator: torch.Generator, /) -> Batch: ...
+
+
+class CatalogSource:
+    """Training combinations of the catalog: random colors and random solid backgrounds on rendered geometry."""
+
+    def __init__(self, bank: Bank, law: CameraLaw, caption_row: Callable[..., Tensor]) -> None:
+        self.cameras: CameraLaw | None = law
+        self._bank, self._caption_row = bank, caption_row
+
+    def batch(self, size: int, generator: torch.Generator) -> Batch:
+        index = torch.randint(len(self._bank), (size,), generator=generator)
+        captions = [draw(generator, kinds=self._bank.things(i)) for i in index.tolist()]
+        colors = torch.stack([slot_colors(c.things) for c in captions])
+        pictures = self._bank.pictures(index, colors, torch.rand(size, 3, generator=generator))
+        text = torch.stack([self._caption_row(c) for c in captions])
+        return Batch(pictures, text, camera_rows(self._bank.cameras[index]))
+
+
+class FolderSource:
+    """Pictures beside equally named .txt captions, squared by a center crop and held in memory.
+
+    ValueError in one line where the folder holds no picture, or a picture cannot be read or has no caption.
+    """
+
+    cameras: CameraLaw | None = None
+
+    def __init__(self, folder: Path, side: int, rows: Callable[[list[str]], Tensor]) -> None:
+        paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+        if not paths:
+            raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}); name a folder that does")
+        missing = [p.name for p in paths if not p.with_suffix(".txt").exists()]
+        if missing:
+            raise ValueError(f"{missing[0]} and {len(missing) - 1} more have no caption; write one in an equally named .txt")
+        self._pictures = torch.stack([_square(p, side) for p in paths])
+        self._text = rows([" ".join(p.with_suffix(".txt").read_text().split()) for p in paths])
+
+    def batch(self, size: int, generator: torch.Generator) -> Batch:
+        index = torch.randint(len(self._pictures), (size,), generator=generator)
+        return Batch(self._pictures[index].float() / 255, self._text[index], torch.zeros(size, 4))
+
+
+def _square(path: Path, side: int) -> Tensor:
+    """(3, side, side) uint8: the center square of a picture, resized."""
+    try:
+        picture = Image.open(path).convert("RGB")
+    except OSError as error:
+        raise ValueError(f"{path} is no readable picture; replace it or take it out of the folder") from error
+    width, height = picture.size
+    edge = min(width, height)
+    left, top = (width - edge) // 2, (height - edge) // 2
+    small = picture.resize((side, side), Image.Resampling.LANCZOS, (left, top, left + edge, top + edge))
+    return torch.from_numpy(np.array(small)).permute(2, 0, 1)

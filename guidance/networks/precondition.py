@@ -1,0 +1,60 @@
+"""How a network's raw output is read: direct (v, eps, x0, flow) or preconditioned (EDM), on any process.
+
+Training fits the raw output to `target` by plain mean squared error. That is the usual loss of every form: for EDM the
+weight 1 / c_out^2 (Karras et al. 2022, 2206.00364, table 1) has cancelled against the scale of the output, for eps on a
+variance-exploding process it is the 1 / sigma^2 that Song et al. 2021 (2011.13456) write in front of the score loss.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from samplers.prediction import Kind, Prediction
+
+Form = Literal["v", "eps", "x0", "flow", "edm"]
+FORMS: tuple[Form, ...] = ("v", "eps", "x0", "flow", "edm")
+DIRECT: dict[Form, Kind] = {"v": "v", "eps": "eps", "x0": "x0", "flow": "flow"}
+
+
+@dataclass(frozen=True)
+class Preconditioner:
+    """Scales of input and output of a network; `data_std` is the standard deviation of the data (sigma_data).
+
+    All tensors have shape (b, ...); alpha and sigma broadcast against them.
+    """
+
+    form: Form
+    data_std: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise ValueError(f"unknown prediction form {self.form!r}; known: {', '.join(FORMS)}")
+        if self.data_std <= 0:
+            raise ValueError(f"data_std must be positive, got {self.data_std}")
+
+    def _variance(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return (alpha * self.data_std) ** 2 + sigma**2
+
+    def scale_in(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """What the noisy input is multiplied with so that it has unit variance."""
+        return self._variance(alpha, sigma).rsqrt()
+
+    def _skip_out(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """x0 = skip x_t + out F for a unit-variance target F; EDM's table 1 at alpha = 1."""
+        variance = self._variance(alpha, sigma)
+        return alpha * self.data_std**2 / variance, sigma * self.data_std * variance.rsqrt()
+
+    def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """What the raw output should be."""
+        if self.form == "edm":
+            skip, out = self._skip_out(alpha, sigma)
+            return (x0 - skip * (alpha * x0 + sigma * eps)) / out
+        return {"v": alpha * eps - sigma * x0, "eps": eps, "x0": x0, "flow": eps - x0}[self.form]
+
+    def prediction(self, raw: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Prediction:
+        """The raw output as a prediction at `x_t`."""
+        if self.form == "edm":
+            skip, out = self._skip_out(alpha, sigma)
+            return Prediction(skip * x_t + out * raw, "x0", x_t, alpha, sigma)
+        return Prediction(raw, DIRECT[self.form], x_t, alpha, sigma)

@@ -1,0 +1,196 @@
+"""Teachers of our own making: a folder with `teacher.json`, weights, and for the catalog's ones a vocabulary.
+
+The embedded teacher in `assets/embedded` is one of them; `distill.recipes.denoiser` trains more.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from guidance.networks.precondition import Form, Preconditioner
+from guidance.networks.text import SlotText, WordText
+from guidance.networks.unet import CAMERA, UNet, UNetSize
+from guidance.teacher import CameraLaw, Views
+from guidance.vocabulary import load_vocabulary
+from samplers.prediction import Prediction
+from samplers.schedule import NoiseSchedule, schedule_from_json
+
+CARD, VOCABULARY = "teacher.json", "vocabulary.json"
+FORMAT = 1
+SHARD_BYTES = 14_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class PromptRows:
+    """Embedded prompts: text rows (n, r), camera rows (n, 4) that are zero until bound, null (n,) bool."""
+
+    text: Tensor
+    camera: Tensor
+    null: Tensor
+
+    def __len__(self) -> int:
+        return self.text.shape[0]
+
+    def __getitem__(self, rows: Tensor) -> "PromptRows":
+        return PromptRows(self.text[rows], self.camera[rows], self.null[rows])
+
+    def cat(self, other: "PromptRows") -> "PromptRows":
+        return PromptRows(*(torch.cat([getattr(self, n), getattr(other, n)]) for n in ("text", "camera", "null")))
+
+    def at(self, views: Views) -> "PromptRows":
+        """One row a view. The null prompt takes no camera either: guidance then pushes toward the camera as well."""
+        count = len(views)
+        if len(self) not in (1, count):
+            raise ValueError(f"{len(self)} prompts for {count} views: give one prompt, or one a view")
+        bound = self if len(self) == count else self[torch.zeros(count, dtype=torch.long, device=self.text.device)]
+        camera = camera_rows(views).to(self.camera)
+        return replace(bound, camera=torch.where(bound.null[:, None], torch.zeros_like(camera), camera))
+
+
+def camera_rows(views: Views) -> Tensor:
+    """(V, 4): azimuth, elevation, distance, fov."""
+    return torch.stack([views.azimuth, views.elevation, views.distance, views.fov], -1)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `teacher.json` says. `valid_for`: subset of sample, generate, distill; `notes`: how it was made, measured."""
+
+    schedule: NoiseSchedule
+    form: Form
+    size: UNetSize
+    text: str
+    cameras: CameraLaw | None
+    data_std: float
+    valid_for: tuple[str, ...]
+    notes: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "kind": "embedded",
+            "schedule": self.schedule.to_json(),
+            "prediction": self.form,
+            "data_std": self.data_std,
+            "network": asdict(self.size),
+            "text": self.text,
+            "cameras": self.cameras.to_json() if self.cameras else None,
+            "light": "head-light: albedo * (0.45 + 0.55 max(0, n.v))",
+            "valid_for": list(self.valid_for),
+            "notes": dict(self.notes),
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "Card":
+        network = dict(data["network"])
+        return Card(
+            schedule_from_json(data["schedule"]),
+            data["prediction"],
+            UNetSize(**{**network, "levels": tuple(network["levels"])}),
+            data["text"],
+            CameraLaw.from_json(data["cameras"]) if data["cameras"] else None,
+            data["data_std"],
+            tuple(data["valid_for"]),
+            data["notes"],
+        )
+
+
+class EmbeddedTeacher:
+    """A trained `UNet` with its process, prompts and cameras: pixel space, pictures in [-1, 1] inside."""
+
+    def __init__(self, card: Card, network: UNet) -> None:
+        self.card = card
+        self.network = network
+        self.schedule = card.schedule
+        self.shape = (card.size.channels, card.size.side, card.size.side)
+        self.cameras = card.cameras
+        self._precondition = Preconditioner(card.form, card.data_std)
+
+    def embed(self, prompts: Sequence[str]) -> PromptRows:
+        """Rows of prompts; ValueError in one line names what a prompt says that this teacher does not know."""
+        text = self.network.text.rows(prompts).to(self._device)
+        null = torch.tensor([not p for p in prompts], device=self._device)
+        return PromptRows(text, torch.zeros(len(prompts), CAMERA, device=self._device), null)
+
+    def encode(self, images: Tensor) -> Tensor:
+        side = self.shape[-1]
+        if images.shape[-1] != side:
+            images = torch.nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
+        return images * 2 - 1
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return ((latents + 1) / 2).clamp(0, 1)
+
+    def __call__(self, x_t: Tensor, t: Tensor, cond: PromptRows) -> Prediction:
+        alpha, sigma = self.schedule.coefficients(t, x_t)
+        level = self.schedule.lam(torch.as_tensor(t)).to(x_t).expand(x_t.shape[0])
+        raw = self.network(x_t * self._precondition.scale_in(alpha, sigma), level, cond.text, cond.camera)
+        return self._precondition.prediction(raw, x_t, alpha, sigma)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+
+def build_network(size: UNetSize, text: str, vocabulary: Path | None = None) -> UNet:
+    """A fresh network with the text encoder "slots" (of a vocabulary file) or "words"."""
+    if text == "slots":
+        return UNet(size, SlotText(load_vocabulary(vocabulary), size.text))
+    if text == "words":
+        return UNet(size, WordText(size.text))
+    raise ValueError(f"unknown text encoder {text!r}; known: slots, words")
+
+
+def save_teacher(folder: Path, card: Card, network: UNet, vocabulary: str | None) -> None:
+    """Write a teacher folder: fp16 weights in shards of at most 14 MB, the card last, so that a cut write is no teacher."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[dict[str, Tensor]] = [{}]
+    for name, tensor in network.state_dict().items():
+        half = tensor.detach().cpu().half().contiguous()
+        held = sum(t.numel() * 2 for t in shards[-1].values())
+        if held and held + half.numel() * 2 > SHARD_BYTES:
+            shards.append({})
+        shards[-1][name] = half
+    for number, shard in enumerate(shards, 1):
+        save_file(shard, folder / f"weights-{number}-of-{len(shards)}.safetensors")
+    if vocabulary is not None:
+        (folder / VOCABULARY).write_text(vocabulary)
+    (folder / CARD).write_text(json.dumps(card.to_json(), indent=1) + "\n")
+
+
+def load_teacher(folder: Path, device: torch.device) -> EmbeddedTeacher:
+    """The teacher of a folder. ValueError in one line where it is incomplete or of another format."""
+    try:
+        data = json.loads((folder / CARD).read_text())
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is no teacher folder: it has no {CARD}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{folder / CARD} is damaged ({error}); copy the teacher folder again") from error
+    if data.get("format") != FORMAT or data.get("kind") != "embedded":
+        raise ValueError(
+            f"{folder / CARD} has format {data.get('format')}, kind {data.get('kind')}; this reads {FORMAT}"
+        )
+    card = Card.from_json(data)
+    words = folder / VOCABULARY
+    network = build_network(card.size, card.text, words if words.exists() else None)
+    weights: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("weights-*.safetensors")):
+        weights |= load_file(path)
+    wanted = set(network.state_dict())
+    if set(weights) != wanted:
+        raise ValueError(f"{folder} holds {len(weights)} of {len(wanted)} weights; copy the teacher folder again")
+    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    network.requires_grad_(False).eval()
+    return EmbeddedTeacher(card, network.to(device, memory_format=torch.channels_last))
+
+
+def embedded_folder() -> Path:
+    """Where the teacher that ships with the project lies."""
+    return Path(str(resources.files("assets").joinpath("embedded")))
