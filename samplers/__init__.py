@@ -12,8 +12,9 @@ This package imports no other package of the project.
 How to add a sampler: see `samplers.methods`. A schedule: three formulas in `schedule.py` and its name in `SCHEDULES`.
 """
 
+from typing import Any
+
 from samplers import methods, plugins
-from samplers.types import Sampler
 
 
 def names() -> list[str]:
@@ -21,6 +22,6 @@ def names() -> list[str]:
     return plugins.names(methods)
 
 
-def load(name: str) -> type[Sampler]:
-    """The sampler class called `name`. ValueError on an unknown name."""
+def load(name: str) -> type[Any]:
+    """The sampler class called `name`, a `samplers.types.Sampler`. ValueError on an unknown name."""
     return plugins.load(methods, name)

@@ -94,7 +94,7 @@ def tabulated(
         case "leading":
             entries = torch.arange(steps - 1, -1, -1, dtype=torch.float64) * (table // steps) + 1 + offset
         case "linspace":
-            entries = torch.linspace(table, 1, steps, dtype=torch.float64).round()
+            entries = torch.linspace(0, table - 1, steps, dtype=torch.float64).round().flip(0) + 1
     return to_clean(entries / table)
 
 

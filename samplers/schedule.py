@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from itertools import pairwise
 from math import log, pi
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
@@ -138,7 +138,6 @@ class Tabulated(NoiseSchedule):
     alphas_cumprod: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alphas_cumprod", tuple(float(a) for a in self.alphas_cumprod))
         table = self.alphas_cumprod
         falling = all(a > b for a, b in pairwise(table))
         if len(table) < 2 or not falling or not 0 < table[-1] < table[0] < 1:
@@ -242,8 +241,13 @@ def schedule_from_json(data: Mapping[str, Any]) -> NoiseSchedule:
     if kind not in SCHEDULES:
         raise ValueError(f"unknown schedule kind {kind!r}; known: {', '.join(SCHEDULES)}")
     schedule = SCHEDULES[kind]
-    arguments = {name: value for name, value in data.items() if name != "kind"}
+    arguments = {name: _frozen(value) for name, value in data.items() if name != "kind"}
     known = {f.name for f in fields(schedule)}  # pyright: ignore[reportArgumentType]
     if not arguments.keys() <= known:
         raise ValueError(f"schedule {kind} has no field {', '.join(sorted(arguments.keys() - known))}")
     return schedule(**arguments)
+
+
+def _frozen(value: Any) -> Any:
+    """JSON has no tuples."""
+    return tuple(cast(list[Any], value)) if isinstance(value, list) else value

@@ -25,8 +25,6 @@ class SDS:
     rescale: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.weighting not in ("sigma2", "x0"):
-            raise ValueError(f"SDS weighting must be sigma2 or x0, got {self.weighting!r}")
         if not 0 <= self.rescale <= 1 or (self.rescale and self.weighting == "sigma2"):
             raise ValueError(f"SDS rescale is between 0 and 1 and needs weighting x0, got {self.rescale}")
 

@@ -27,10 +27,6 @@ class DPMSolverPP:
     memory: Literal[1, 2] = 2
     form: Literal["midpoint", "exact"] = "midpoint"
 
-    def __post_init__(self) -> None:
-        if self.memory not in (1, 2) or self.form not in ("midpoint", "exact"):
-            raise ValueError(f"memory must be 1 or 2 and form midpoint or exact, got {self.memory} and {self.form!r}")
-
     @property
     def order(self) -> int:
         return self.memory
