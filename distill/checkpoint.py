@@ -5,7 +5,6 @@ beside the old, flushed to disk and renamed over it, and the old one is kept as 
 dies, one of the two is whole.
 """
 
-import errno
 import io
 import os
 import zipfile
@@ -16,8 +15,9 @@ from typing import Any
 
 import torch
 
+from distill.files import FULL_DISK, write_synced
+
 SCHEMA = 1
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CheckpointError(ValueError):
@@ -58,25 +58,6 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         ) from error
     if path.exists():
         os.replace(path, previous(path))
-    os.replace(fresh, path)
-
-
-def write_synced(path: Path, data: bytes | memoryview) -> None:
-    """Write all of `data` and wait until it is on disk."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file at `path` in one step: a reader sees the old content or the new, never a part."""
-    fresh = path.with_name(path.name + ".writing")
-    try:
-        write_synced(fresh, data)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
     os.replace(fresh, path)
 
 

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from distill.checkpoint import Checkpoint, CheckpointError, load, save, write_atomically
+from distill.checkpoint import Checkpoint, CheckpointError, load, save
 from distill.events import Event, Failed, Finished, Previewed, Saved, Stepped, Warned, from_line, to_line
+from distill.files import write_atomically
 from guidance.teacher import Teacher
 
 CHECKPOINT, EVENTS, PREVIEWS, PREVIEW = "checkpoint.pt", "events.jsonl", "previews", "preview.png"
@@ -70,7 +71,8 @@ class Recipe(Protocol):
 class Pace:
     """How often a run is saved and pictured.
 
-    save_seconds: seconds between checkpoints; the first step, the last one and a stop are saved in any case.
+    save_seconds: seconds between checkpoints, more where that is less than 20 times what writing one takes; the first
+        step, the last one and a stop are saved in any case.
     save_every: additionally after every so many steps; 0 never.
     preview_every: a picture after every so many steps and after the last; 0 never.
     """
@@ -87,11 +89,13 @@ def never() -> bool:
 def optimize(
     run: Run, *, steps: int, out: Path, start: int = 0, stop: Callable[[], bool] = never, pace: Pace = Pace()
 ) -> Iterator[Event]:
-    """Run steps `start` .. `steps` - 1 and yield what happens; every event is also a line of `out/events.jsonl`.
+    """Run steps `start` .. `steps` - 1, then export into `out`, and yield what happens; every event is also a line of
+    `out/events.jsonl`.
 
-    `stop` is asked before every step; where it says yes, the state is saved and the last event, `Finished`, says how
-    far it came. A run that gives up (RunFailed) ends with `Failed` instead, and its last checkpoint stays. Any other
-    error is noted in the file as `Failed` and raised, so that a crash never reads as an end.
+    `stop` is asked before every step; where it says yes, the state is saved, nothing is exported, and the last event,
+    `Finished`, says how far it came. A run that gives up (RunFailed) ends with `Failed` instead, and its last
+    checkpoint stays. Any other error is noted in the file as `Failed` and raised, so that a crash never reads as an
+    end.
 
     `start` is what `restore` returned, 0 for a fresh run. Results do not depend on `pace`, nor on how often the run
     was interrupted.
@@ -134,7 +138,7 @@ def restore(run: Run, out: Path) -> int:
 
 
 def _drive(run: Run, steps: int, out: Path, start: int, stop: Callable[[], bool], pace: Pace) -> Iterator[Event]:
-    done, saved, last_save = start, start if start else -1, -float("inf")
+    done, saved, next_save = start, start if start else -1, 0.0
     while done < steps and not stop():
         began = time.perf_counter()
         report = run.step(done)
@@ -146,12 +150,16 @@ def _drive(run: Run, steps: int, out: Path, start: int, stop: Callable[[], bool]
         if pace.preview_every and (done % pace.preview_every == 0 or done == steps):
             yield Previewed(done, str(_picture(run, out, done)))
         due = pace.save_every and done % pace.save_every == 0
-        if due or time.monotonic() - last_save >= pace.save_seconds:
-            yield _save(run, out, done)
-            saved, last_save = done, time.monotonic()
+        if due or time.monotonic() >= next_save:
+            began = time.monotonic()
+            written, saved = _save(run, out, done), done
+            next_save = time.monotonic() + max(pace.save_seconds, 20 * (time.monotonic() - began))
+            yield written
     if saved != done:
         yield _save(run, out, done)
-    yield Finished(done, steps)
+    began = time.perf_counter()
+    results = run.export(out) if done == steps else {}
+    yield Finished(done, steps, results, time.perf_counter() - began)
 
 
 def _save(run: Run, out: Path, step: int) -> Saved:

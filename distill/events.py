@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -52,11 +52,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run ended at `step` of `total`: all done, or asked to stop. `results` are what exporting measured."""
+    """The run ended at `step` of `total`: all done, or asked to stop.
+
+    results: what exporting measured, empty where the run was stopped. seconds: how long exporting took.
+    """
 
     step: int
     total: int
-    results: Mapping[str, Any] = field(default_factory=dict)
+    results: Mapping[str, Any]
+    seconds: float
 
     @property
     def stopped(self) -> bool:
