@@ -127,39 +127,37 @@ def surface(
 ) -> tuple[Array, NDArray[np.int32]]:
     """The closed surface of {density > level}, wound counterclockwise from outside: vertices (p, 3), faces (m, 3).
 
-    Outside the box the density is 0, so what touches the border is closed there. With `density` the vertices, which
-    interpolation of a steep density would pull toward the nodes, are moved along their grid edges onto the field's
-    own level set.
+    The grid's outermost nodes count as empty, so what reaches the border is closed there. With `density` the vertices,
+    which interpolation of a steep density would pull toward the nodes, are moved along their grid edges onto the
+    field's own level set.
     """
-    padded = np.pad(grid - np.float32(level), 1, constant_values=-level)
-    padded[padded == 0] = np.finfo(np.float32).tiny  # a node exactly on the level makes faces without area
-    if not (padded > 0).any():
-        raise ValueError(f"no density above the level {level:g}: choose a lower level")
-    nodes, faces, _, _ = marching_cubes(padded, 0.0)
+    excess = grid - np.float32(level)
+    excess[excess == 0] = np.finfo(np.float32).tiny  # a node exactly on the level makes faces without area
+    for axis in range(3):
+        np.moveaxis(excess, axis, 0)[[0, -1]] = -level
+    if not (excess > 0).any():
+        raise ValueError(f"no density above the level {level:g} inside the box: choose a lower level")
+    nodes, faces, _, _ = marching_cubes(excess, 0.0)
     faces = np.ascontiguousarray(faces[:, ::-1], dtype=np.int32)  # skimage winds solids inside out
     if density is not None:
-        nodes = _on_level_set(nodes, padded, level, density, device)
-    vertices = (nodes - 1) * (2 / (grid.shape[0] - 1)) - 1
-    return np.clip(vertices, -1, 1).astype(np.float32), faces
+        nodes = _on_level_set(nodes, excess, level, density, device)
+    return (nodes * (2 / (grid.shape[0] - 1)) - 1).astype(np.float32), faces
 
 
 def _on_level_set(
-    nodes: Array, padded: Array, level: float, density: PointFunction, device: torch.device | str
+    nodes: Array, excess: Array, level: float, density: PointFunction, device: torch.device | str
 ) -> Array:
-    """`nodes` (p, 3), in cells of `padded`, bisected along their grid edges to where `density` crosses `level`."""
-    scale = 2 / (padded.shape[0] - 3)
+    """`nodes` (p, 3), in cells, bisected along their grid edges to where `density` crosses `level`."""
+    scale = 2 / (excess.shape[0] - 1)
 
-    def above(points: Array) -> NDArray[np.float32]:
-        world = (points - 1) * scale - 1
-        inside = (np.abs(world) <= 1).all(1)
-        excess = np.full(len(points), -level, dtype=np.float32)
-        excess[inside] = evaluate(density, world[inside], device) - level
-        return excess
+    def above(points: Array) -> Array:
+        world = points * scale - 1
+        return np.where((np.abs(world) < 1).all(1), evaluate(density, world, device), 0) - np.float32(level)
 
     low, high = np.floor(nodes), np.ceil(nodes)
     on_edge = (low != high).sum(1) == 1  # the few vertices inside a cell stay
     low, high = low[on_edge], high[on_edge]
-    low_value, high_value = (padded[tuple(end.astype(int).T)] for end in (low, high))
+    low_value, high_value = (excess[tuple(end.astype(int).T)] for end in (low, high))
     for _ in range(4):
         middle = (low + high) / 2
         value = above(middle)

@@ -4,7 +4,6 @@ A mesh is `vertices` (p, 3) float32 and `faces` (m, 3) int32, counterclockwise f
 every edge belongs to exactly two faces which run along it in opposite directions.
 """
 
-from collections.abc import Callable
 from itertools import product
 
 import fast_simplification
@@ -82,6 +81,12 @@ def _vertex_graph(faces: Faces, count: int) -> csr_array:
     return graph
 
 
+def _neighbor_mean(faces: Faces, count: int) -> csr_array:
+    """The (count, count) matrix that takes values at vertices to the mean over each vertex' neighbors."""
+    graph = _vertex_graph(faces, count)
+    return csr_array(diags_array(1 / graph.sum(1).clip(min=1)) @ graph)
+
+
 def _seen_faces(vertices: Vertices, faces: Faces, size: int = 64) -> NDArray[np.int32]:
     """The first face that each of `size`^2 parallel rays meets, from the 26 directions of a cube's neighbors."""
     caster = Caster(vertices, faces)
@@ -102,8 +107,7 @@ def _seen_faces(vertices: Vertices, faces: Faces, size: int = 64) -> NDArray[np.
 
 def smooth(vertices: Vertices, faces: Faces, rounds: int = 5) -> Vertices:
     """`rounds` of smoothing that does not shrink (Taubin 1995: a step of 0.5 and one of -0.53 along the Laplacian)."""
-    graph = _vertex_graph(faces, len(vertices))
-    mean = diags_array(1 / graph.sum(1).clip(min=1)) @ graph
+    mean = _neighbor_mean(faces, len(vertices))
     points = vertices.astype(np.float64)
     for _ in range(rounds):
         for step in (0.5, -0.53):
@@ -118,10 +122,10 @@ def decimate(vertices: Vertices, faces: Faces, target: int) -> tuple[Vertices, F
     aims lower. Where no round gives a closed mesh, the mesh comes back as it was.
     """
     if len(faces) <= target:
-        return vertices, faces
+        return compact(*unpinch(vertices, faces))
     closed = is_closed(faces)
     for share in (1.0, 0.97, 0.9, 0.75):
-        points, triangles = fast_simplification.simplify(vertices, faces, target_count=int(share * target))
+        points, triangles = fast_simplification.simplify(vertices, faces, target_count=int(share * target))[:2]
         points, triangles = compact(*unpinch(points.astype(np.float32), triangles.astype(np.int32)))
         if 0 < len(triangles) <= target and (is_closed(triangles) or not closed):
             return points, triangles
@@ -152,7 +156,7 @@ def unpinch(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
         if is_closed(faces):
             break
         vertices, faces = _split_doubled_edges(vertices, faces)
-    return vertices, faces
+    return _apart(vertices, faces), faces
 
 
 def _paired_half_edges(faces: Faces) -> NDArray[np.int64] | None:
@@ -186,6 +190,19 @@ def _split_doubled_edges(vertices: Vertices, faces: Faces) -> tuple[Vertices, Fa
         np.concatenate([vertices, np.stack(middles)]).astype(np.float32),
         np.concatenate([faces, np.array(extra, dtype=np.int32)]),
     )
+
+
+def _apart(vertices: Vertices, faces: Faces) -> Vertices:
+    """Vertices at one place moved a tenth of the way to their own neighbors: files without indices (STL) would weld
+    what was separated."""
+    _, place, count = np.unique(vertices, axis=0, return_inverse=True, return_counts=True)
+    twins = np.flatnonzero(count[place.ravel()] > 1)
+    if not len(twins):
+        return vertices
+    mean = _neighbor_mean(faces, len(vertices)) @ vertices
+    vertices = vertices.copy()
+    vertices[twins] += (0.1 * (mean[twins] - vertices[twins])).astype(np.float32)
+    return vertices
 
 
 def _without_back_to_back(faces: Faces) -> Faces:

@@ -1,0 +1,143 @@
+"""Pictures and films as files, and sheets of many pictures to look at.
+
+Pictures are (3, H, W), batches (V, 3, H, W), values in [0, 1], on any device. The only file that imports imageio.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+
+import imageio.v2 as imageio
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn.functional import pad
+
+from nerf.atomic import replacing
+
+PAPER, INK, FAINT = (250, 250, 248), (32, 32, 36), (110, 110, 116)
+GAP = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a contact sheet: its label, its pictures (3, H, W) of any size, and a caption under each, or none."""
+
+    label: str
+    pictures: Sequence[Tensor]
+    captions: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.captions and len(self.captions) != len(self.pictures):
+            raise ValueError(f"row {self.label!r} has {len(self.pictures)} pictures and {len(self.captions)} captions")
+
+
+def to_bytes(picture: Tensor) -> NDArray[np.uint8]:
+    """(3, H, W) in [0, 1] as (H, W, 3) uint8; values outside are clamped."""
+    if picture.ndim != 3 or picture.shape[0] != 3:
+        raise ValueError(f"a picture has the shape (3, height, width), got {tuple(picture.shape)}")
+    return (picture.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def save_png(path: Path, picture: Tensor) -> None:
+    """Write (3, H, W) as a PNG, replacing an earlier file in one step. ValueError as in `atomic.replacing`."""
+    data = to_bytes(picture)
+    with replacing(path) as fresh:
+        imageio.imwrite(fresh, data, format="png")
+
+
+def load_png(path: Path) -> Tensor:
+    """A PNG or JPEG as (3, H, W) in [0, 1]; transparent pixels lie on white. ValueError where it cannot be read."""
+    try:
+        picture = Image.open(path).convert("RGBA")
+    except OSError as error:
+        raise ValueError(f"cannot read the picture {path}: {error.strerror or 'not a picture'}") from error
+    paper = Image.new("RGBA", picture.size, "white")
+    flat = np.array(Image.alpha_composite(paper, picture).convert("RGB"))
+    return torch.from_numpy(flat).permute(2, 0, 1).float() / 255
+
+
+def save_mp4(path: Path, frames: Iterable[Tensor], *, fps: int = 24) -> None:
+    """Write pictures of one size as H.264 in yuv420p, which every browser and phone plays, replacing an earlier file
+    in one step. Odd sizes, which that format lacks, repeat their last row or column. ValueError without frames."""
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise ValueError(f"no frames to write to {path}")
+    with replacing(path) as fresh:
+        settings = {"codec": "libx264", "pixelformat": "yuv420p", "quality": 8, "macro_block_size": 2}
+        with imageio.get_writer(fresh, fps=fps, output_params=["-movflags", "+faststart"], **settings) as film:
+            for frame in (first, *iterator):
+                film.append_data(to_bytes(_even(frame)))
+
+
+def _even(picture: Tensor) -> Tensor:
+    height, width = picture.shape[-2:]
+    return pad(picture[None].float(), (0, width % 2, 0, height % 2), mode="replicate")[0]
+
+
+def strip(pictures: Tensor, size: int | None = None) -> Tensor:
+    """A batch (V, 3, H, W) side by side: (3, H, V W), each resized to `size` pixels if given."""
+    return torch.cat([_resized(p, size or p.shape[-1]) for p in pictures], dim=-1)
+
+
+def _resized(picture: Tensor, size: int) -> Tensor:
+    """(3, H, W) fitted into (3, size, size) on paper; small pictures keep hard pixels when enlarged twice or more."""
+    data = to_bytes(picture)
+    height, width, _ = data.shape
+    scale = size / max(height, width)
+    way = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
+    fitted = Image.fromarray(data).resize((max(1, round(width * scale)), max(1, round(height * scale))), way)
+    sheet = Image.new("RGB", (size, size), PAPER)
+    sheet.paste(fitted, ((size - fitted.width) // 2, (size - fitted.height) // 2))
+    return torch.from_numpy(np.array(sheet)).permute(2, 0, 1).float() / 255
+
+
+def contact_sheet(rows: Sequence[Row], *, columns: Sequence[str] = (), title: str = "", cell: int = 160) -> Tensor:
+    """Rows of pictures with labels at the left, captions below, column headers and a title above: (3, H, W).
+
+    `cell` is the pixels of a picture's side; text grows with it. Rows may differ in length.
+    """
+    if not rows:
+        raise ValueError("a contact sheet needs at least one row")
+    size = max(11, cell // 12)
+    font, large = ImageFont.load_default(size), ImageFont.load_default(round(1.5 * size))
+    line = round(1.35 * size)
+    margin = int(max((len(r.label) for r in rows), default=0) > 0) * max(cell, 8 * size)
+    caption = 2 * line if any(r.captions for r in rows) else 0
+    top = GAP + (round(2.2 * size) if title else 0) + (line + GAP // 2 if columns else 0)
+    step = cell + caption + GAP
+    width = margin + max(len(r.pictures) for r in rows) * (cell + GAP) + 2 * GAP
+    sheet = Image.new("RGB", (width, top + len(rows) * step + GAP), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    if title:
+        pen.text((GAP, GAP), title, INK, large)
+    for k, name in enumerate(columns):
+        pen.text((GAP + margin + k * (cell + GAP) + cell // 2, top - GAP // 2), name, FAINT, font, anchor="ms")
+    for i, row in enumerate(rows):
+        y = top + i * step
+        _text(pen, (GAP, y + cell // 2), row.label, INK, font, margin - GAP, cell // line)
+        for k, picture in enumerate(row.pictures):
+            x = GAP + margin + k * (cell + GAP)
+            sheet.paste(Image.fromarray(to_bytes(_resized(picture, cell))), (x, y))
+            if row.captions:
+                _text(pen, (x, y + cell + caption // 2), row.captions[k], FAINT, font, cell, 2)
+    return torch.from_numpy(np.array(sheet)).permute(2, 0, 1).float() / 255
+
+
+def _text(
+    pen: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    color: tuple[int, int, int],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    width: int,
+    most_lines: int,
+) -> None:
+    """`text` wrapped to `width` pixels, at most `most_lines` lines, centered on the height of `at`."""
+    letters = max(4, int(width / max(1.0, font.getlength("abcdefgh no") / 11)))
+    lines = wrap(text, letters, max_lines=max(1, most_lines), placeholder=" …")
+    pen.multiline_text(at, "\n".join(lines), color, font, anchor="lm", spacing=2)
