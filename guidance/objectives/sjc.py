@@ -16,8 +16,8 @@ class SJC:
     rho = sigma / alpha ("perturb and average", eq 14), times rho as in the paper's experiments.
 
     draws: how many n.
-    centered: score (D - x) / rho^2 instead of (D - x - rho n) / rho^2; the mean is the same, the variance less where rho
-    exceeds the spread of the data, and more below.
+    centered: score (D - x) / rho^2 instead of (D - x - rho n) / rho^2; the mean is the same, the variance less where
+    rho exceeds the spread of the data, and more below.
     """
 
     draws: int = 1
