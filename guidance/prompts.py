@@ -56,7 +56,7 @@ def from_front(views: Views) -> Tensor:
 def perp_neg_weights(views: Views, directions: Directions) -> tuple[Tensor, Tensor]:
     """Weights (V,) <= 0 for the front and the side prompt as Perp-Neg negatives, against faces on every side.
 
-    The decay curves of Perp-Neg for 3D (Armandpour et al. 2023, 2304.04968, section 4.2) with the constants in common
+    The decay curves of Perp-Neg for 3D (Armandpour et al. 2023, 2304.04968) with the constants in common
     use: each falls to zero where its own direction is seen, and the two halves join at 90 degrees. Deviation: the
     positive prompt is that of the nearest direction, not a blend of two embeddings, which not every teacher has.
     Overhead views get zero.
@@ -96,7 +96,7 @@ class ViewGuided:
             weights = perp_neg_weights(views, self.directions)
             rows = (self.words[torch.tensor([row])] for row in (FRONT, SIDE))
             negatives += tuple((row, self.perp_neg * weight) for row, weight in zip(rows, weights, strict=True))
-        cond = self.words[self.directions.index(views)]
+        cond = self.words[self.directions.index(views).cpu()]
         return Guided(self.teacher, cond, self.null, self.scale, negatives).at(views)
 
 

@@ -127,7 +127,7 @@ class Guided:
     cond, null: one row (used for the whole batch) or one row a sample. `null` is the unconditional prompt, or a
     negative prompt standing in for it.
     scale: null + scale (cond - null). With 1 and no negatives only `cond` is evaluated.
-    negatives: (cond, weight) pairs for Perp-Neg (Armandpour et al. 2023, 2304.04968, eq 8): of each one only what is
+    negatives: (cond, weight) pairs for Perp-Neg (Armandpour et al. 2023, 2304.04968): of each one only what is
     perpendicular to the positive direction counts. Weights are negative to push away; a number, or one a sample (b,).
 
     All conditions run as one batched network call.

@@ -11,7 +11,7 @@ class Times:
     """Uniform t in [low, high], with `high` moved linearly to `final_high` between two points of the run.
 
     Early, large t settle what and where; later, small t settle detail (annealing as in ProlificDreamer, Wang et al.
-    2023, 2305.16213, section 3.4).
+    2023, 2305.16213).
 
     anneal: (start, end) as shares of the run.
     """

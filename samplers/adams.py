@@ -1,6 +1,6 @@
 """Exponential Adams: the probability-flow ODE with its linear part exact and the denoised sample extrapolated in lam.
 
-Along the flow d(x / sigma) = x0hat d(alpha / sigma) (Lu et al. 2022, 2211.01095, eq 9), so a step from s to t is
+Along the flow d(x / sigma) = x0hat d(alpha / sigma) (Lu et al. 2022, 2211.01095), so a step from s to t is
 
     x_t = (sigma_t / sigma_s) x_s + sigma_t * integral of e^lam x0hat(lam) from lam_s to lam_t.
 

@@ -176,7 +176,7 @@ class Tabulated(NoiseSchedule):
 
 @dataclass(frozen=True)
 class VE(NoiseSchedule):
-    """Variance exploding (Song et al. 2021, 2011.13456, eq 30), made exact at the clean end:
+    """Variance exploding (Song et al. 2021, 2011.13456), made exact at the clean end:
     sigma^2 = sigma_min^2 ((sigma_max / sigma_min)^(2t) - 1)."""
 
     sigma_min: float = 0.01

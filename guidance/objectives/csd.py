@@ -12,7 +12,7 @@ from guidance.teacher import Guided
 
 @dataclass(frozen=True)
 class CSD:
-    """Classifier score distillation, Yu et al. 2023, 2310.19415, eq 8: w (eps_cond - eps_null) alone, with
+    """Classifier score distillation, Yu et al. 2023, 2310.19415: w (eps_cond - eps_null) alone, with
     w = sigma^2 / (alpha^2 + sigma^2).
 
     The scale and the negatives of the guidance have no say: there is no unconditional term to balance.

@@ -13,7 +13,7 @@ from guidance.teacher import Guided
 @dataclass(frozen=True)
 class SJC:
     """Score Jacobian chaining, Wang et al. 2022, 2212.00774: the score at x + rho n averaged over n, with
-    rho = sigma / alpha ("perturb and average", eq 14), times rho as in the paper's experiments.
+    rho = sigma / alpha ("perturb and average"), times rho as in the paper's experiments.
 
     draws: how many n.
     centered: score (D - x) / rho^2 instead of (D - x - rho n) / rho^2; the mean is the same, the variance less where
