@@ -12,10 +12,11 @@ from guidance.teacher import Guided
 
 @dataclass(frozen=True)
 class SDS:
-    """Score distillation sampling, DreamFusion, Poole et al. 2022, 2209.14988, eq 3 (survey 2304.04262, eq 46).
+    """Score distillation sampling, DreamFusion, Poole et al. 2022, 2209.14988, eq 3 (eq 46 in the survey of Luo 2023).
 
     weighting: "sigma2" is w (eps_hat - eps) with w = sigma^2 (for processes that do not preserve variance,
-    sigma^2 / (alpha^2 + sigma^2)); "x0" is x - x0_hat, the reconstruction form of MVDream (Shi et al. 2023, 2308.16512), which is the same residual weighted by sigma / alpha.
+    sigma^2 / (alpha^2 + sigma^2)); "x0" is x - x0_hat, the reconstruction form of MVDream (Shi et al. 2023,
+    2308.16512), which is eps_hat - eps weighted by sigma / alpha.
     rescale: for "x0", how far the guided x0 is brought back to the standard deviation of the unguided one, per sample
     (Lin et al. 2023, 2305.08891, eq 15 and 16), against over-saturation: 0 is off, MVDream takes 0.5.
     """
