@@ -4,7 +4,6 @@ A run folder, as far as the engine writes it: `checkpoint.pt` and its predecesso
 `preview.png`, the newest of them.
 """
 
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from distill.checkpoint import Checkpoint, CheckpointError, load, save
 from distill.events import Event, Failed, Finished, Previewed, Saved, Stepped, Warned, from_line, to_line
 from distill.files import write_atomically
 from guidance.teacher import Teacher
+from nerf.pictures import save_png
 
 CHECKPOINT, EVENTS, PREVIEWS, PREVIEW = "checkpoint.pt", "events.jsonl", "previews", "preview.png"
 
@@ -148,7 +147,7 @@ def _drive(run: Run, steps: int, out: Path, start: int, stop: Callable[[], bool]
         yield Stepped(done, steps, scalars, seconds)
         yield from (value for value in report.values() if isinstance(value, Warned))
         if pace.preview_every and (done % pace.preview_every == 0 or done == steps):
-            yield Previewed(done, str(_picture(run, out, done)))
+            yield _picture(run, out, done)
         due = pace.save_every and done % pace.save_every == 0
         if due or time.monotonic() >= next_save:
             began = time.monotonic()
@@ -164,17 +163,14 @@ def _drive(run: Run, steps: int, out: Path, start: int, stop: Callable[[], bool]
 
 def _save(run: Run, out: Path, step: int) -> Saved:
     save(out / CHECKPOINT, Checkpoint(step, run.state_dict()))
-    return Saved(step, str(out / CHECKPOINT))
+    return Saved(step, CHECKPOINT)
 
 
-def _picture(run: Run, out: Path, step: int) -> Path:
-    pixels = (run.preview().detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    path = out / PREVIEWS / f"{step:06d}.png"
-    for target in (path, out / PREVIEW):
-        write_atomically(target, buffer.getvalue())
-    return path
+def _picture(run: Run, out: Path, step: int) -> Previewed:
+    picture, name = run.preview(), f"{PREVIEWS}/{step:06d}.png"
+    for path in (name, PREVIEW):
+        save_png(out / path, picture)
+    return Previewed(step, name)
 
 
 def _trim(log: Path, start: int) -> None:

@@ -19,7 +19,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Previewed:
-    """A picture of the state after `step` steps lies at `path`."""
+    """A picture of the state after `step` steps lies at `path` in the run's folder."""
 
     step: int
     path: str
@@ -37,7 +37,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class Saved:
-    """The checkpoint at `path` holds the state after `step` steps."""
+    """The checkpoint at `path` in the run's folder holds the state after `step` steps."""
 
     step: int
     path: str

@@ -88,8 +88,10 @@ def _decode(value: Any, hint: Any, where: str) -> Any:
         return value
     elif origin is Literal and value in args:
         return value
-    elif isinstance(value, dict):
-        return _decode_object(value, where)
+    elif isinstance(value, dict) and isinstance(hint, type):
+        found = _decode_object(value, where)
+        if isinstance(found, hint):
+            return found
     raise ValueError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r:.60}")
 
 

@@ -78,7 +78,7 @@ def test_stop_and_resume_is_the_same_to_the_bit(tmp_path, at):
     whole, _ = run_all(tmp_path / "whole")
     asked = iter([False] * at)
     _, events = run_all(tmp_path / "cut", stop=lambda: next(asked, True))
-    assert events[-2] == Saved(at, str(tmp_path / "cut" / "checkpoint.pt"))
+    assert events[-2] == Saved(at, "checkpoint.pt")
     assert events[-1].stopped
     assert (events[-1].step, events[-1].results) == (at, {})
     assert not (tmp_path / "cut" / "x.txt").exists()

@@ -1,0 +1,108 @@
+"""The console script `scorelift`: finds the command, parses its flags, turns what goes wrong into one line."""
+
+import contextlib
+import difflib
+import importlib
+import io
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP threads must not spin against numba's
+
+from app.errors import Defect, UserError, one_line
+
+COMMANDS = {
+    "generate": ("app.commands:Generate", "make a textured 3D asset from a prompt"),
+    "resume": ("app.commands:Resume", "go on with a run that was stopped or killed"),
+    "export": ("app.commands:Export", "write a run's mesh in another format or size"),
+    "train": ("app.train:Train", "train a teacher of your own"),
+    "teachers": ("app.commands:Teachers", "list the teachers"),
+    "words": ("app.commands:Words", "list the words that the embedded teacher knows"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 gave up or a defect, 2 a mistake of the user."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given[:1] in (["-h"], ["--help"]):
+            print(_help())
+            return 0
+        if given == ["--version"]:
+            print(f"scorelift {metadata.version('scorelift')}")
+            return 0
+        return _parse(given)()
+    except UserError as error:
+        print(f"scorelift: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("scorelift: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        print(f"scorelift: {_report(error)}", file=sys.stderr)
+        return 1
+
+
+def _help() -> str:
+    lines = [f"  {name:10} {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: scorelift COMMAND ...", "", *lines, "", "`scorelift COMMAND --help` explains a command's flags."]
+    )
+
+
+def _parse(given: list[str]) -> Callable[[], int]:
+    """The command that the words ask for, ready to be called. UserError where they make none."""
+    if not given:
+        raise UserError(f"name a command: {', '.join(COMMANDS)}; `scorelift --help` explains them")
+    name, *rest = given
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
+        raise UserError(f"unknown command {name!r}; {hint}")
+    import tyro
+
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(command, args=rest, prog=f"scorelift {name}")
+    except SystemExit as end:
+        if end.code:
+            raise UserError(f"{_condensed(said.getvalue())}; see `scorelift {name} --help`") from None
+        return lambda: 0  # help was asked for, and tyro has printed it
+
+
+def _condensed(box: str) -> str:
+    """The message in the box that tyro draws around a mistake, as one line."""
+    kept = []
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
+        inside = line.strip().strip("│").strip()
+        if inside.startswith(("╭", "╰")):
+            continue
+        if inside.startswith("─"):
+            break
+        kept.append(inside)
+    return " ".join(kept)
+
+
+def _report(error: Exception) -> str:
+    """One line about a defect, after its traceback was saved: beside the run it broke, or among temporary files."""
+    log = error.log if isinstance(error, Defect) else Path(tempfile.gettempdir()) / "scorelift-error.log"
+    cause = error.__cause__ if isinstance(error, Defect) and error.__cause__ else error
+    line = f"{type(cause).__name__}: {one_line(cause)}"[:300]
+    try:
+        log.write_text("".join(traceback.format_exception(cause)), encoding="utf-8")
+    except OSError:
+        return line
+    return f"{line} (traceback in {log})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The mesh of a run, written once more."""
+
+import tempfile
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from app.errors import UserError, blamed_on_input
+from app.runs import Job, open_run
+from distill.engine import RunFailed
+from distill.recipes.lift3d import Lift3D
+from nerf.export import Placement, export
+from nerf.mesh_load import load
+from nerf.mesh_textured import TexturedMesh
+
+
+def export_again(
+    folder: Path,
+    suffix: str,
+    faces: int | None,
+    texture: int | None,
+    up: Literal["y", "z"],
+    scale: float,
+) -> list[Path]:
+    """Write the mesh of the run in `folder` into its `exports/` under a name not yet taken; returns the files.
+
+    With `faces` or `texture` the mesh is taken anew from the run's checkpoint, otherwise from its mesh.glb.
+    """
+    job = Job.read(folder)
+    if not isinstance(job.recipe, Lift3D):
+        raise UserError(f"{folder} holds no mesh: it is a run of {type(job.recipe).__name__}")
+    with blamed_on_input():
+        placement = Placement(up, scale)
+        mesh = (
+            _finished(folder) if faces is None and texture is None else _anew(folder, job, job.recipe, faces, texture)
+        )
+        return export(mesh, _untaken(folder / "exports", suffix), placement)
+
+
+def _finished(folder: Path) -> TexturedMesh:
+    path = folder / "mesh.glb"
+    if not path.exists():
+        raise UserError(f"{folder} has no mesh yet; finish it with: scorelift resume {folder}")
+    return load(path)
+
+
+def _anew(folder: Path, job: Job, recipe: Lift3D, faces: int | None, texture: int | None) -> TexturedMesh:
+    other = replace(recipe, faces=faces or recipe.faces, texture=texture or recipe.texture, turntable=0)
+    run, _ = open_run(folder, replace(job, recipe=other))
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            run.export(Path(scratch))
+        except RunFailed as error:
+            raise UserError(str(error)) from error
+        return load(Path(scratch) / "mesh.glb")
+
+
+def _untaken(folder: Path, suffix: str) -> Path:
+    """A name whose files, texture and material included, are not there yet."""
+    for number in count(1):
+        stem = "mesh" if number == 1 else f"mesh-{number}"
+        if not any(folder.glob(f"{stem}.*")):
+            return folder / f"{stem}.{suffix}"
+    raise AssertionError("counting ends nowhere")

@@ -1,0 +1,66 @@
+"""Quality presets: named recipes as functions. Numbers only; what they mean stands in `distill.recipes.lift3d`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.errors import UserError
+from distill.recipes.lift3d import Lift3D
+from guidance import objectives
+from nerf.encoding import HashGrid
+
+Preset = Callable[[str, int], Lift3D]
+
+
+def draft(prompt: str, seed: int) -> Lift3D:
+    """A first look."""
+    return Lift3D(prompt, seed, steps=200, mesh_resolution=96, faces=10_000, texture=512, turntable=36)
+
+
+def standard(prompt: str, seed: int) -> Lift3D:
+    """What the recipe's defaults were chosen for."""
+    return Lift3D(prompt, seed)
+
+
+def high(prompt: str, seed: int) -> Lift3D:
+    """More views, finer surface, larger texture."""
+    return Lift3D(prompt, seed, steps=1200, views=8, mesh_resolution=192, faces=50_000, texture=2048, turntable=120)
+
+
+def test(prompt: str, seed: int) -> Lift3D:
+    """For the test suite, with the oracle: everything happens, nothing takes time."""
+    return Lift3D(
+        prompt,
+        seed,
+        steps=20,
+        views=2,
+        resolutions=(16,),
+        grid=HashGrid(levels=4, log2_size=12),
+        first_levels=4,
+        mesh_resolution=32,
+        faces=400,
+        texture=64,
+        turntable=4,
+    )
+
+
+PRESETS: dict[str, Preset] = {"draft": draft, "standard": standard, "high": high}
+HIDDEN: dict[str, Preset] = {"test": test}
+
+
+def find(quality: str) -> Preset:
+    """The preset of that name. UserError names the known ones."""
+    try:
+        return (PRESETS | HIDDEN)[quality]
+    except KeyError:
+        raise UserError(f"unknown quality {quality!r}; known: {', '.join(PRESETS)}") from None
+
+
+def changed(recipe: Lift3D, steps: int | None, objective: str | None) -> Lift3D:
+    """`recipe` with what the command line overrides. ValueError, in one line, where a value is impossible."""
+    if steps is not None:
+        recipe = replace(recipe, steps=steps)
+    if objective is not None:
+        kind = objectives.load(objective)
+        if not isinstance(recipe.objective, kind):  # the recipe's own settings stay where the method does
+            recipe = replace(recipe, objective=kind())
+    return recipe

@@ -1,0 +1,169 @@
+"""A run's folder: what lies in it, who may claim it, and how the run in it is carried out.
+
+config.json      recipe and teacher: all that is needed to do it again
+checkpoint.pt    the state, and its predecessor beside it
+events.jsonl     what happened, one line each
+previews/        pictures of the state; preview.png is the newest
+run.json         written at the end: versions, seed, seconds by stage, what was measured
+error.log        a traceback, where a defect of the program showed
+and what the recipe exports: mesh.glb and turntable.mp4, or a teacher's folder
+"""
+
+import json
+import platform
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.errors import UserError, blamed_on_input, is_full_disk, one_line
+from app.stopping import Stop
+from app.teachers import ORACLE
+from distill.catalog.oracle import OracleTeacher
+from distill.checkpoint import CheckpointError, previous
+from distill.engine import CHECKPOINT, EVENTS, Pace, Recipe, Run, optimize, restore
+from distill.events import Event, Finished, Stepped, from_line
+from distill.files import write_atomically
+from distill.recipe_json import recipe_from_json, recipe_to_json
+from guidance.teacher import Teacher
+from guidance.teachers.embedded import embedded_folder, load_teacher
+
+CONFIG, RESULTS, ERRORS = "config.json", "run.json", "error.log"
+VERSIONS = ("scorelift", "torch", "numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `config.json` says. `teacher` is a name or a folder, None for recipes that learn from data alone."""
+
+    recipe: Recipe
+    teacher: str | None
+
+    def to_json(self) -> str:
+        return json.dumps({"teacher": self.teacher, "recipe": json.loads(recipe_to_json(self.recipe))}, indent=2) + "\n"
+
+    @staticmethod
+    def read(folder: Path) -> "Job":
+        """The job of a run's folder. UserError, in one line, where there is none or it is damaged."""
+        path = folder / CONFIG
+        if not path.exists():
+            raise UserError(f"{folder} is not a run: it has no {CONFIG}")
+        with blamed_on_input():
+            try:
+                data = json.loads(path.read_text(encoding="utf-8"))
+                if not isinstance(data, dict) or set(data) != {"teacher", "recipe"}:
+                    raise ValueError("needs exactly the entries teacher and recipe")
+                return Job(recipe_from_json(json.dumps(data["recipe"])), data["teacher"])
+            except ValueError as error:
+                raise ValueError(f"{path}: {one_line(error)}") from error
+
+
+def claim(job: Job, out: str | None, name: str) -> Path:
+    """Make a new run's folder with its `config.json`: `out`, or `runs/<name>` with a number where that is taken.
+
+    UserError where `out` holds something already or cannot be written: no earlier result is ever touched.
+    """
+    with blamed_on_input():
+        folder = _fresh(Path(out)) if out is not None else _numbered(Path("runs"), name)
+        write_atomically(folder / CONFIG, job.to_json().encode())
+    return folder
+
+
+def slug(text: str) -> str:
+    """`text` as a folder name: lower case, digits and hyphens, at most 48 letters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48].strip("-") or "run"
+
+
+def _fresh(out: Path) -> Path:
+    if (out / CONFIG).exists():
+        raise UserError(
+            f"{out} already holds a run; go on with it by `scorelift resume {out}`, or choose another --out"
+        )
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _numbered(parent: Path, name: str) -> Path:
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+    raise AssertionError("counting ends nowhere")
+
+
+def open_teacher(name: str, device: torch.device) -> Teacher:
+    """The teacher that `teachers.check` let pass, on `device`. ValueError, in one line, where it cannot be opened."""
+    oracle = ORACLE.fullmatch(name)
+    if oracle:
+        return OracleTeacher(int(oracle[1] or 64))
+    return load_teacher(embedded_folder() if name == "embedded" else Path(name), device)
+
+
+def open_run(folder: Path, job: Job) -> tuple[Run, int]:
+    """The run in `folder` as its checkpoint left it, and the step it stands at; fresh where it has none."""
+    with blamed_on_input():
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        teacher = None if job.teacher is None else open_teacher(job.teacher, device)
+        run = job.recipe.build(teacher, device)
+        saved = folder / CHECKPOINT
+        return run, restore(run, folder) if saved.exists() or previous(saved).exists() else 0
+
+
+def carry_out(folder: Path, job: Job, stop: Stop) -> Iterator[Event]:
+    """Start or resume the run in `folder` and see it through: its events, the last of them Failed or Finished.
+
+    UserError where the teacher, the checkpoint or the disk is at fault.
+    """
+    began = time.perf_counter()
+    run, start = open_run(folder, job)
+    steps = job.recipe.steps
+    ready = time.perf_counter() - began
+    pace = Pace(preview_every=max(10, steps // 20))
+    try:
+        for event in optimize(run, steps=steps, out=folder, start=start, stop=stop, pace=pace):
+            if isinstance(event, Finished) and not event.stopped:
+                write_atomically(folder / RESULTS, _summary(folder, job, ready, event).encode())
+            yield event
+    except CheckpointError as error:
+        raise UserError(one_line(error)) from error
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        raise UserError(
+            f"disk full while writing into {folder}; free space, then: scorelift resume {folder}"
+        ) from error
+
+
+def _summary(folder: Path, job: Job, ready: float, end: Finished) -> str:
+    """The text of `run.json`. Steps count over all sessions of the run, start and export in the last one."""
+    lines = (folder / EVENTS).read_text(encoding="utf-8").splitlines()
+    stepping = sum(e.seconds for e in map(from_line, lines) if isinstance(e, Stepped))
+    summary: dict[str, Any] = {
+        "seed": job.recipe.seed,
+        "teacher": job.teacher,
+        "steps": job.recipe.steps,
+        "seconds": {"start": round(ready, 3), "steps": round(stepping, 3), "export": round(end.seconds, 3)},
+        "results": dict(end.results),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in VERSIONS}},
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    return json.dumps(summary, indent=2) + "\n"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return None
