@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("scorelift: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader has had enough, as in `scorelift words | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at the end
+        return 0
     except Exception as error:
         print(f"scorelift: {_report(error)}", file=sys.stderr)
         return 1

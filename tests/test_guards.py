@@ -152,7 +152,7 @@ def test_every_figure_of_the_readme_was_measured():
 
 def test_the_guard_of_figures_sees_wrong_ones(tmp_path):
     (tmp_path / "run.json").write_text('{"speed": {"total": 12.345}, "rows": [{"count": 1200}]}')
-    good = "It takes <!-- bench:run speed.total -->12.3 s for <!-- bench:run rows.0.count -->1,200 faces. `5 s` Python 3.11"
+    good = "In <!-- bench:run speed.total -->12.3 s come <!-- bench:run rows.0.count -->1,200 faces. `5 s` Python 3.11"
     assert unproven(good, tmp_path) == []
     for bad in ("12.4", "12", "13"):
         assert len(unproven(good.replace("12.3", bad), tmp_path)) == (bad != "12")
