@@ -45,12 +45,12 @@ class Generate:
             name = check(name, self.prompt)
 
         from app import presets, runs
-        from app.work import carry_out
+        from app.work import start
 
         with blamed_on_input():
             recipe = presets.changed(presets.find(self.quality)(self.prompt, self.seed), self.steps, self.objective)
         job = runs.Job(recipe, name)
-        return carry_out(runs.claim(job, self.out, f"{runs.slug(self.prompt)}-{self.seed}"), job)
+        return start(job, self.out, f"{runs.slug(self.prompt)}-{self.seed}")
 
 
 @dataclass(frozen=True)

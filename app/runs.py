@@ -75,6 +75,13 @@ def claim(job: Job, out: str | None, name: str) -> Path:
     return folder
 
 
+def release(folder: Path) -> None:
+    """Give a claimed folder back if nothing but its `config.json` was ever in it."""
+    if [p.name for p in folder.iterdir()] == [CONFIG]:
+        (folder / CONFIG).unlink()
+        folder.rmdir()
+
+
 def slug(text: str) -> str:
     """`text` as a folder name: lower case, digits and hyphens, at most 48 letters."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48].strip("-") or "run"

@@ -1,13 +1,13 @@
 """`scorelift train`: its flags are the fields of the recipe, so this file needs torch and is loaded only when asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, arg
 
 from app import runs
-from app.work import carry_out
+from app.work import start
 from distill.recipes.denoiser import Denoiser
 
 
@@ -23,6 +23,12 @@ class Train:
     """Folder of the run; new or empty."""
 
     def __call__(self) -> int:
-        job = runs.Job(self.recipe, None)
+        places = {name: _absolute(getattr(self.recipe, name)) for name in ("data", "cache", "start_from")}
+        job = runs.Job(replace(self.recipe, **places), None)
         name = f"teacher-{runs.slug(Path(self.recipe.data).name)}-{self.recipe.seed}"
-        return carry_out(runs.claim(job, self.out, name), job)
+        return start(job, self.out, name)
+
+
+def _absolute(place: str) -> str:
+    """A folder's full path, so that the run can be resumed from anywhere; not a folder: as it is."""
+    return place if place in ("", "catalog") else str(Path(place).absolute())

@@ -10,6 +10,16 @@ from app.stopping import stop_on_signals
 from distill.events import Failed, Finished
 
 
+def start(job: runs.Job, out: str | None, name: str) -> int:
+    """Carry out a new run in a folder of its own (`runs.claim`); one that could not begin leaves no folder behind."""
+    folder = runs.claim(job, out, name)
+    try:
+        return carry_out(folder, job)
+    except UserError:
+        runs.release(folder)
+        raise
+
+
 def carry_out(folder: Path, job: runs.Job) -> int:
     """Start or resume the run in `folder`, stoppable by Ctrl-C, and say how it ended; returns the exit code."""
     print(f"run: {folder}", flush=True)
