@@ -137,7 +137,7 @@ def carry_out(folder: Path, job: Job, stop: Stop) -> Iterator[Event]:
     run, start = open_run(folder, job)
     steps = job.recipe.steps
     ready = time.perf_counter() - began
-    pace = Pace(preview_every=max(10, steps // 20))
+    pace = Pace(preview_every=max(10, steps // 10))
     try:
         for event in optimize(run, steps=steps, out=folder, start=start, stop=stop, pace=pace):
             if isinstance(event, Finished) and not event.stopped:
@@ -154,7 +154,8 @@ def carry_out(folder: Path, job: Job, stop: Stop) -> Iterator[Event]:
 
 
 def _summary(folder: Path, job: Job, ready: float, end: Finished) -> str:
-    """The text of `run.json`. Steps count over all sessions of the run, start and export in the last one."""
+    """The text of `run.json`. Seconds: `start` opened the teacher and built the run and, like `export`, is of
+    the last session; `steps` is of all."""
     lines = (folder / EVENTS).read_text(encoding="utf-8").splitlines()
     stepping = sum(e.seconds for e in map(from_line, lines) if isinstance(e, Stepped))
     summary: dict[str, Any] = {

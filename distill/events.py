@@ -72,15 +72,15 @@ KINDS: dict[str, type[Event]] = {c.__name__: c for c in (Stepped, Previewed, War
 
 
 def to_line(event: Event) -> str:
-    """One line of strict JSON without its newline; non-finite scalars become the strings "nan", "inf", "-inf"."""
-    data = asdict(event)
-    if isinstance(event, Stepped):
-        data["scalars"] = {k: v if math.isfinite(v) else str(v) for k, v in event.scalars.items()}
-    return json.dumps({"event": type(event).__name__, **data}, allow_nan=False)
+    """One line of strict JSON without its newline; non-finite numbers become the strings "nan", "inf", "-inf"."""
+    return json.dumps({"event": type(event).__name__, **_strict(asdict(event))}, allow_nan=False)
 
 
 def from_line(line: str) -> Event:
-    """The event that `to_line` wrote. ValueError where the line is cut, of no known kind, or has other fields."""
+    """The event that `to_line` wrote, scalars as numbers again.
+
+    ValueError where the line is cut, of no known kind, or has other fields.
+    """
     try:
         data = json.loads(line)
         kind = KINDS[data.pop("event")]
@@ -91,3 +91,11 @@ def from_line(line: str) -> Event:
     if kind is Stepped:
         data["scalars"] = {k: float(v) for k, v in data["scalars"].items()}
     return kind(**data)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -31,6 +31,11 @@ def test_non_finite_scalars_stay_strict_json():
     assert (back.scalars["b"], back.scalars["c"]) == (math.inf, -math.inf)
 
 
+def test_a_result_that_is_not_finite_does_not_lose_the_end_of_a_run():
+    back = from_line(to_line(Finished(10, 10, {"psnr": math.inf, "parts": [math.nan, 1.0]}, 0.0)))
+    assert back.results == {"psnr": "inf", "parts": ["nan", 1.0]}
+
+
 @pytest.mark.parametrize(
     "line",
     [
