@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,8 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error).splitlines()[0]
         raise ValueError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
     finally:
-        if fresh.exists():
-            fresh.unlink()
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -22,6 +22,11 @@ from nerf.mesh_textured import TexturedMesh
 ROUGHNESS = 0.9
 STL_MILLIMETERS = 50.0
 
+# glTF names its constants by OpenGL's numbers
+FLOAT, UNSIGNED_INT = 5126, 5125
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+LINEAR, TRILINEAR, CLAMP = 9729, 9987, 33071
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -36,8 +41,6 @@ class Placement:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.up not in ("y", "z"):
-            raise ValueError(f"the up axis must be y or z, got {self.up!r}")
         if not 0 < self.scale < float("inf"):
             raise ValueError(f"the scale must be a positive number, got {self.scale}")
 
@@ -73,59 +76,51 @@ def glb(mesh: TexturedMesh, _: str = "") -> dict[str, bytes]:
     """Binary glTF 2.0: one primitive, one metallic-roughness material with the albedo as sRGB baseColorTexture."""
     index = mesh.vertex_of_uv
     uv = np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]], -1)  # glTF's origin is at the top left
-    positions = mesh.vertices[index]
+    positions = mesh.vertices[index].astype("<f4")
     blocks = [
-        positions.astype("<f4").tobytes(),
+        positions.tobytes(),
         mesh.normals[index].astype("<f4").tobytes(),
         uv.astype("<f4").tobytes(),
         mesh.uv_faces.astype("<u4").tobytes(),
         png(mesh.texture),
     ]
-    offsets = np.cumsum([0] + [_padded(len(b)) for b in blocks]).tolist()
-    targets = [{"target": 34962}] * 3 + [{"target": 34963}, {}]  # vertex data, indices, picture
-
-    def accessor(view: int, component: int, count: int, kind: str, **bounds: list[float]) -> dict[str, Any]:
-        return {"bufferView": view, "componentType": component, "count": count, "type": kind, **bounds}
-
     bounds = {"min": positions.min(0).tolist(), "max": positions.max(0).tolist()}
-    header = {
+    accessors = [
+        {"bufferView": 0, "componentType": FLOAT, "count": len(index), "type": "VEC3", **bounds},
+        {"bufferView": 1, "componentType": FLOAT, "count": len(index), "type": "VEC3"},
+        {"bufferView": 2, "componentType": FLOAT, "count": len(index), "type": "VEC2"},
+        {"bufferView": 3, "componentType": UNSIGNED_INT, "count": mesh.uv_faces.size, "type": "SCALAR"},
+    ]
+    text = json.dumps(_gltf(accessors, [len(block) for block in blocks]), separators=(",", ":")).encode()
+    text += b" " * (_padded(len(text)) - len(text))
+    binary = b"".join(block.ljust(_padded(len(block)), b"\0") for block in blocks)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
+    return {"": struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks}
+
+
+def _gltf(accessors: list[dict[str, Any]], lengths: list[int]) -> dict[str, Any]:
+    """The JSON part for blocks of these `lengths`: positions, normals, uv, indices, picture."""
+    ends = np.cumsum([_padded(n) for n in lengths]).tolist()
+    targets = [{"target": ARRAY_BUFFER}] * 3 + [{"target": ELEMENT_ARRAY_BUFFER}, {}]
+    attributes = {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}
+    surface = {"baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
+    return {
         "asset": {"version": "2.0", "generator": "Scorelift"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "asset"}],
-        "meshes": [
-            {"primitives": [{"attributes": {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}, "indices": 3, "material": 0}]}
-        ],
-        "materials": [
-            {
-                "name": "albedo",
-                "pbrMetallicRoughness": {
-                    "baseColorTexture": {"index": 0},
-                    "metallicFactor": 0.0,
-                    "roughnessFactor": ROUGHNESS,
-                },
-            }
-        ],
+        "meshes": [{"primitives": [{"attributes": attributes, "indices": 3, "material": 0}]}],
+        "materials": [{"name": "albedo", "pbrMetallicRoughness": surface}],
         "textures": [{"source": 0, "sampler": 0}],
         "images": [{"bufferView": 4, "mimeType": "image/png", "name": "albedo"}],
-        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],  # trilinear, clamped
-        "accessors": [
-            accessor(0, 5126, len(index), "VEC3", **bounds),
-            accessor(1, 5126, len(index), "VEC3"),
-            accessor(2, 5126, len(index), "VEC2"),
-            accessor(3, 5125, mesh.uv_faces.size, "SCALAR"),
-        ],
+        "samplers": [{"magFilter": LINEAR, "minFilter": TRILINEAR, "wrapS": CLAMP, "wrapT": CLAMP}],
+        "accessors": accessors,
         "bufferViews": [
-            {"buffer": 0, "byteOffset": offset, "byteLength": len(block), **target}
-            for block, offset, target in zip(blocks, offsets[:-1], targets, strict=True)
+            {"buffer": 0, "byteOffset": end - _padded(n), "byteLength": n, **target}
+            for end, n, target in zip(ends, lengths, targets, strict=True)
         ],
-        "buffers": [{"byteLength": offsets[-1]}],
+        "buffers": [{"byteLength": ends[-1]}],
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (_padded(len(text)) - len(text))
-    binary = b"".join(block + b"\0" * (_padded(len(block)) - len(block)) for block in blocks)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
-    return {"": struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks}
 
 
 def _padded(length: int) -> int:

@@ -59,8 +59,10 @@ def sample(density: PointFunction, resolution: int = 128, *, device: torch.devic
 
 
 def ray_maxima(grid: Array, origins: Tensor, directions: Tensor) -> Tensor:
-    """The largest trilinearly interpolated density along each ray inside the box; 0 for rays that miss it. (n,)."""
-    volume = torch.from_numpy(grid)[None, None]
+    """The largest density along each ray inside the box, between nodes interpolated in its logarithm, as suits the
+    exponential tails of soft boundaries; 0 for rays that miss the box. (n,)."""
+    floor = np.float32(max(1e-5 * grid.max(), 1e-12))
+    volume = torch.from_numpy(np.log(np.maximum(grid, floor)))[None, None]
     steps = int(1.25 * grid.shape[0])  # at most 1.4 cells apart, on the box's diagonal
     fractions = (torch.arange(steps) + 0.5) / steps
     found = []
@@ -74,16 +76,16 @@ def ray_maxima(grid: Array, origins: Tensor, directions: Tensor) -> Tensor:
         points = o[:, None] + t[..., None] * d[:, None]
         values = grid_sample(volume, points.flip(-1)[None, None], align_corners=True, padding_mode="border")
         maxima = torch.zeros(len(hit))
-        maxima[hit] = values[0, 0, 0].amax(-1)
+        maxima[hit] = values[0, 0, 0].amax(-1).exp()
         found.append(maxima)
     return torch.cat(found)
 
 
 def match_silhouette(maxima: Tensor, opacity: Tensor) -> Level:
-    """The level for which (maxima > level) agrees best, by IoU, with (opacity > 1/2); exact over all candidates.
+    """The level for which (maxima > level) agrees best, by IoU, with the opaque rays; exact over all candidates.
 
-    `maxima` and `opacity` are (n,), one entry a ray. A faint field, nowhere half opaque, is cut at half of its
-    largest opacity instead. Raises ValueError where there is nothing to see.
+    `maxima` and `opacity` are (n,), one entry a ray. A ray is opaque above half of the largest opacity, so that faint
+    fields give a mesh too; that is one half wherever anything is solid. ValueError where there is nothing to see.
     """
     strongest = float(opacity.max())
     if not strongest > EMPTY_OPACITY or not float(maxima.max()) > 0:
@@ -91,7 +93,7 @@ def match_silhouette(maxima: Tensor, opacity: Tensor) -> Level:
             f"the field is empty (largest opacity {strongest:.3f}), so there is no surface to extract: "
             "train longer, or use another seed"
         )
-    opaque = opacity > min(0.5, strongest / 2)
+    opaque = opacity > strongest / 2
     order = maxima.argsort(descending=True, stable=True)
     sorted_maxima = torch.cat([maxima[order].double(), torch.zeros(1, dtype=torch.float64)])
     overlap = opaque[order].double().cumsum(0)
@@ -150,7 +152,7 @@ def _on_level_set(
     """`nodes` (p, 3), in cells, bisected along their grid edges to where `density` crosses `level`."""
     scale = 2 / (excess.shape[0] - 1)
 
-    def above(points: Array) -> Array:
+    def above(points: NDArray) -> Array:
         world = points * scale - 1
         return np.where((np.abs(world) < 1).all(1), evaluate(density, world, device), 0) - np.float32(level)
 

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nerf.cameras import Cameras
 from nerf.isosurface import PointFunction, level_from_columns, level_from_views, sample, surface
 from nerf.mesh_atlas import unwrap
-from nerf.mesh_clean import decimate, drop_floaters, is_closed, smooth, vertex_normals
+from nerf.mesh_clean import drop_floaters, is_closed, smooth, vertex_normals
+from nerf.mesh_decimate import decimate
 from nerf.mesh_render import render
 from nerf.mesh_texture import absorption_depth, bake
 from nerf.mesh_textured import TexturedMesh
@@ -92,7 +94,8 @@ def extract(
         report.charts, report.atlas = atlas.charts, atlas.method
     with _stage("texture", report, progress):
         depth = absorption_depth(density, points, normals, 2 / (resolution - 1), device)
-        picture = bake(albedo, points - depth[:, None] * normals, triangles, atlas, texture, device=device)
+        absorbing = (points - depth[:, None] * normals).astype(np.float32)
+        picture = bake(albedo, absorbing, triangles, atlas, texture, device=device)
     mesh = TexturedMesh(points, triangles, normals, atlas.uv, atlas.faces, picture)
     with _stage("check", report, progress):
         if views is not None and views.rgb is not None:

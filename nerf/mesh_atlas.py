@@ -47,7 +47,24 @@ def charts_of_xatlas(vertices: Vertices, faces: Faces, texture: int) -> Atlas:
     source, corners, uv = atlas[0]
     if not np.array_equal(source[corners], faces):
         raise RuntimeError("xatlas returned the faces in another order")
-    return Atlas(uv.astype(np.float32), corners.astype(np.int32), atlas.chart_count, "xatlas")
+    uv, corners = _with_slivers(faces, uv.astype(np.float32), corners.astype(np.int32))
+    return Atlas(uv, corners, atlas.chart_count, "xatlas")
+
+
+def _with_slivers(faces: Faces, uv: NDArray[np.float32], corners: Faces) -> tuple[NDArray[np.float32], Faces]:
+    """Faces too thin for xatlas, which it leaves at one corner of the atlas, get the atlas point of a neighbor.
+
+    Each has three atlas corners of its own, so that an atlas corner still belongs to one vertex.
+    """
+    lost = (uv[corners] == uv[corners[:, :1]]).all((1, 2))
+    placed = np.full(faces.max() + 1, -1)
+    placed[faces[~lost].ravel()] = corners[~lost].ravel()
+    neighbor = placed[faces[lost]].max(1)
+    points = np.where(neighbor[:, None] >= 0, uv[neighbor], 0).astype(np.float32)
+    corners = corners.copy()
+    corners[lost] = np.arange(3 * lost.sum()).reshape(-1, 3) + len(uv)
+    used, index = np.unique(corners, return_inverse=True)
+    return np.concatenate([uv, points.repeat(3, axis=0)])[used], index.reshape(-1, 3).astype(np.int32)
 
 
 def charts_of_box(vertices: Vertices, faces: Faces, texture: int, cells: int = 6) -> Atlas:

@@ -1,5 +1,6 @@
 """Which points of a regular grid lie in which triangles: texels under an atlas, columns under a mesh."""
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ def _batches(sizes: NDArray[np.int64]) -> Iterator[slice]:
     """Slices over `sizes` with about MOST_CANDIDATES in each; at least one slice."""
     bins = np.cumsum(sizes) // MOST_CANDIDATES
     cuts = [0, *(np.flatnonzero(np.diff(bins)) + 1).tolist(), len(sizes)]
-    yield from (slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    yield from (slice(a, b) for a, b in itertools.pairwise(cuts))
 
 
 def _cover(

@@ -1,4 +1,4 @@
-"""Pictures of a textured mesh by ray casting (Embree): no window system, no graphics driver, same light as the field."""
+"""Pictures of a textured mesh by ray casting (Embree): no window system or graphics driver, and the field's light."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -103,7 +103,7 @@ class _View(NamedTuple):
         return (directions / np.sqrt(1 + x * x + y * y)[:, None]).astype(np.float32)
 
     def window(self, vertices: NDArray[np.float32]) -> tuple[slice, slice]:
-        """Rows and columns of the smallest rectangle that holds all `vertices`; everything if one is beside or behind."""
+        """Rows and columns of the smallest rectangle around all `vertices`; all of them if one is beside or behind."""
         local = (vertices - self.center) @ self.axes.T
         if local[:, 2].max() > -1e-3:
             return slice(0, self.size), slice(0, self.size)

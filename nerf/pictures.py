@@ -5,8 +5,10 @@ Pictures are (3, H, W), batches (V, 3, H, W), values in [0, 1], on any device. T
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
@@ -67,10 +69,11 @@ def save_mp4(path: Path, frames: Iterable[Tensor], *, fps: int = 24) -> None:
     first = next(iterator, None)
     if first is None:
         raise ValueError(f"no frames to write to {path}")
+    settings = {"codec": "libx264", "pixelformat": "yuv420p", "quality": 8, "macro_block_size": 2}
     with replacing(path) as fresh:
-        settings = {"codec": "libx264", "pixelformat": "yuv420p", "quality": 8, "macro_block_size": 2}
-        with imageio.get_writer(fresh, fps=fps, output_params=["-movflags", "+faststart"], **settings) as film:
-            for frame in (first, *iterator):
+        film: Any = imageio.get_writer(fresh, fps=fps, output_params=["-movflags", "+faststart"], **settings)
+        with film:
+            for frame in chain([first], iterator):
                 film.append_data(to_bytes(_even(frame)))
 
 
@@ -85,11 +88,11 @@ def strip(pictures: Tensor, size: int | None = None) -> Tensor:
 
 
 def _resized(picture: Tensor, size: int) -> Tensor:
-    """(3, H, W) fitted into (3, size, size) on paper; small pictures keep hard pixels when enlarged twice or more."""
+    """(3, H, W) fitted into (3, size, size) on paper; whole multiples keep their hard pixels."""
     data = to_bytes(picture)
     height, width, _ = data.shape
     scale = size / max(height, width)
-    way = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
+    way = Image.Resampling.NEAREST if scale == int(scale) else Image.Resampling.BICUBIC
     fitted = Image.fromarray(data).resize((max(1, round(width * scale)), max(1, round(height * scale))), way)
     sheet = Image.new("RGB", (size, size), PAPER)
     sheet.paste(fitted, ((size - fitted.width) // 2, (size - fitted.height) // 2))
@@ -103,41 +106,32 @@ def contact_sheet(rows: Sequence[Row], *, columns: Sequence[str] = (), title: st
     """
     if not rows:
         raise ValueError("a contact sheet needs at least one row")
-    size = max(11, cell // 12)
-    font, large = ImageFont.load_default(size), ImageFont.load_default(round(1.5 * size))
-    line = round(1.35 * size)
-    margin = int(max((len(r.label) for r in rows), default=0) > 0) * max(cell, 8 * size)
-    caption = 2 * line if any(r.captions for r in rows) else 0
-    top = GAP + (round(2.2 * size) if title else 0) + (line + GAP // 2 if columns else 0)
-    step = cell + caption + GAP
-    width = margin + max(len(r.pictures) for r in rows) * (cell + GAP) + 2 * GAP
-    sheet = Image.new("RGB", (width, top + len(rows) * step + GAP), PAPER)
+    font, large = (ImageFont.load_default(max(11, cell // 12) * k) for k in (1, 1.5))
+    line = sum(font.getmetrics()) + 2 if isinstance(font, ImageFont.FreeTypeFont) else 13
+    margin = cell if any(row.label for row in rows) else 0
+    top = GAP + (2 * line if title else 0) + (line + 4 if columns else 0)
+    captions = [[_wrapped(text, font, cell, 2) for text in row.captions] for row in rows]
+    heights = [cell + line * max((t.count("\n") + 1 for t in texts), default=0) + 2 * GAP for texts in captions]
+    width = margin + max(len(row.pictures) for row in rows) * (cell + GAP) + GAP
+    sheet = Image.new("RGB", (width, top + sum(heights)), PAPER)
     pen = ImageDraw.Draw(sheet)
-    if title:
-        pen.text((GAP, GAP), title, INK, large)
+    pen.text((GAP, GAP), title, INK, large)
     for k, name in enumerate(columns):
-        pen.text((GAP + margin + k * (cell + GAP) + cell // 2, top - GAP // 2), name, FAINT, font, anchor="ms")
-    for i, row in enumerate(rows):
-        y = top + i * step
-        _text(pen, (GAP, y + cell // 2), row.label, INK, font, margin - GAP, cell // line)
+        pen.text((GAP + margin + k * (cell + GAP) + cell // 2, top - 4), name, FAINT, font, anchor="md")
+    y = top
+    for row, texts, height in zip(rows, captions, heights, strict=True):
+        label = _wrapped(row.label, font, margin - GAP, cell // line)
+        pen.multiline_text((GAP, y + cell // 2), label, INK, font, anchor="lm", spacing=2)
         for k, picture in enumerate(row.pictures):
             x = GAP + margin + k * (cell + GAP)
             sheet.paste(Image.fromarray(to_bytes(_resized(picture, cell))), (x, y))
-            if row.captions:
-                _text(pen, (x, y + cell + caption // 2), row.captions[k], FAINT, font, cell, 2)
+            if texts:
+                pen.multiline_text((x, y + cell + 4), texts[k], FAINT, font, spacing=2)
+        y += height
     return torch.from_numpy(np.array(sheet)).permute(2, 0, 1).float() / 255
 
 
-def _text(
-    pen: ImageDraw.ImageDraw,
-    at: tuple[float, float],
-    text: str,
-    color: tuple[int, int, int],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    width: int,
-    most_lines: int,
-) -> None:
-    """`text` wrapped to `width` pixels, at most `most_lines` lines, centered on the height of `at`."""
-    letters = max(4, int(width / max(1.0, font.getlength("abcdefgh no") / 11)))
-    lines = wrap(text, letters, max_lines=max(1, most_lines), placeholder=" …")
-    pen.multiline_text(at, "\n".join(lines), color, font, anchor="lm", spacing=2)
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int, most_lines: int) -> str:
+    """`text` broken into lines that are about `width` pixels long, at most `most_lines` of them."""
+    letters = max(4, int(width * len(text) / max(1.0, font.getlength(text))))
+    return "\n".join(wrap(text, letters, max_lines=max(1, most_lines), placeholder=" …"))
