@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from distill.catalog.captions import draw
@@ -57,7 +57,8 @@ class CatalogSource:
 class FolderSource:
     """Pictures beside equally named .txt captions, squared by a center crop and held in memory.
 
-    ValueError in one line where the folder holds no picture, or a picture cannot be read or has no caption.
+    An empty caption is the unconditional prompt. ValueError in one line where the folder holds no picture, or a picture
+    cannot be read or has no caption.
     """
 
     cameras: CameraLaw | None = None
@@ -66,23 +67,33 @@ class FolderSource:
         paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
         if not paths:
             raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))}); name a folder that does")
-        missing = [p.name for p in paths if not p.with_suffix(".txt").exists()]
+        missing = [p for p in paths if not p.with_suffix(".txt").exists()]
         if missing:
-            raise ValueError(f"{missing[0]} and {len(missing) - 1} more have no caption; write one in an equally named .txt")
+            several = f" ({len(missing)} pictures have none)" if len(missing) > 1 else ""
+            raise ValueError(f"{missing[0]} has no caption; write one in {missing[0].stem}.txt{several}")
         self._pictures = torch.stack([_square(p, side) for p in paths])
-        self._text = rows([" ".join(p.with_suffix(".txt").read_text().split()) for p in paths])
+        self._text = rows([_caption(p.with_suffix(".txt")) for p in paths])
 
     def batch(self, size: int, generator: torch.Generator) -> Batch:
         index = torch.randint(len(self._pictures), (size,), generator=generator)
         return Batch(self._pictures[index].float() / 255, self._text[index], torch.zeros(size, 4))
 
 
-def _square(path: Path, side: int) -> Tensor:
-    """(3, side, side) uint8: the center square of a picture, resized."""
+def _caption(path: Path) -> str:
     try:
-        picture = Image.open(path).convert("RGB")
-    except OSError as error:
+        return " ".join(path.read_text(encoding="utf-8-sig").split())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text; save the caption as UTF-8") from error
+
+
+def _square(path: Path, side: int) -> Tensor:
+    """(3, side, side) uint8: the center square of a picture, upright, on white where it is transparent, resized."""
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGBA")
+    except (OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is no readable picture; replace it or take it out of the folder") from error
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     width, height = picture.size
     edge = min(width, height)
     left, top = (width - edge) // 2, (height - edge) // 2

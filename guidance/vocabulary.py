@@ -1,24 +1,26 @@
-"""Words of the embedded teacher: a prompt becomes things with colors, or one clear line about what was not understood.
+"""From prompts to captions: a prompt becomes things with colors, or one clear line about what was not understood.
 
-Read from `assets/embedded/vocabulary.json`, which the catalog writes. The grammar is small on purpose, and everything
-it does not know is named with the nearest word that it does know:
+The grammar is small, and forgiving where only one thing can be meant. Around the name of a thing stand its color and
+its parts with theirs, in any order, with or without links ("with", "and", commas); a second thing follows "on":
 
-    [a] [COLOR] THING [with [a] [COLOR] PART [and [a] [COLOR] PART] ...] [on [a] [COLOR] THING [with ...]]
+    a red mushroom with a white stem         green tree, brown trunk          a cube that is blue
+    a mushroom whose stem is white           a table with four black legs     a snowman on top of a cube
+
+A part without a color keeps its usual one. The words come from the `vocabulary.json` of a teacher's folder; that of
+the embedded teacher is written by the catalog.
 """
 
-import difflib
 import hashlib
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-FILLERS = frozenset("a an the of one single very nice photo picture image render 3d model colored coloured".split())
-LINKS = frozenset(("with", "and", "has", "having"))
-RELATIONS = {"on": "on", "atop": "on", "upon": "on", "onto": "on"}
+from guidance.grammar import Clause, Part, read
+from guidance.lexicon import Lexicon, WordData
+
 HELD_OUT_SHARE = 10
 
 
@@ -44,30 +46,32 @@ class Caption:
 
 
 class Vocabulary:
-    """The words of a `vocabulary.json`: parse prompts, suggest near words, list what is known."""
+    """The words of a `vocabulary.json`: parse prompts, number and color things, list what is known."""
 
-    def __init__(self, data: dict) -> None:
-        self.objects: dict[str, dict] = data["objects"]
-        self.colors: dict[str, list[float]] = {name: c["rgb"] for name, c in data["colors"].items()}
-        self._kinds = dict(_words(self.objects))
-        self._colors = dict(_words(data["colors"]))
-        self._slots = {kind: dict(_words(o["slots"])) for kind, o in self.objects.items()}
+    def __init__(self, data: WordData) -> None:
+        self._lexicon = Lexicon(data)
+        self.objects = data["objects"]
+        self.colors = {name: entry["rgb"] for name, entry in data["colors"].items()}
 
     def parse(self, prompt: str) -> Caption:
         """The caption that a prompt asks for; ValueError with one line where it is not understood."""
-        words = [w for w in re.findall(r"[a-z0-9]+", prompt.lower()) if w not in FILLERS]
-        if not words:
+        shown = " ".join(prompt.split())
+        if not shown:
             raise ValueError('the prompt is empty: name a thing, for example "a red mushroom"')
-        self._check_known(words)
-        cuts = [i for i, w in enumerate(words) if w in RELATIONS]
+        tokens = self._lexicon.tokens(prompt)
+        cuts = [i for i, token in enumerate(tokens) if token.role in ("on", "under")]
         if len(cuts) > 1:
-            raise ValueError(f'"{prompt}" stacks more than two things; use at most one "on"')
-        clauses = [words] if not cuts else [words[: cuts[0]], words[cuts[0] + 1 :]]
-        things = tuple(self._thing(clause, prompt) for clause in clauses)
-        if len(things) == 2 and not self.objects[things[1].kind]["support"]:
+            raise ValueError(f'"{shown}" stacks more than two things; use at most one "on"')
+        sides = [tokens[: cuts[0]], tokens[cuts[0] + 1 :]] if cuts else [tokens]
+        clauses = [read(side) for side in sides]
+        if cuts and tokens[cuts[0]].role == "under":
+            clauses.reverse()
+        kinds = [clause.kind or self._refuse_unnamed(shown, clause) for clause in clauses]
+        if len(kinds) == 2 and not self.objects[kinds[1]]["support"]:
             good = ", ".join(k for k, o in self.objects.items() if o["support"])
-            raise ValueError(f"nothing can stand on a {things[1].kind} here; things can stand on: {good}")
-        return Caption(things)
+            raise ValueError(f"nothing can stand on a {kinds[1]} here; things can stand on: {good}")
+        shares = self._share_out(kinds, clauses)
+        return Caption(tuple(self._painted(k, c, parts) for k, c, parts in zip(kinds, clauses, shares, strict=True)))
 
     def index(self, thing: Thing) -> int:
         """Class index of a thing's kind."""
@@ -77,64 +81,61 @@ class Vocabulary:
         """sRGB in [0, 1] of every slot of a thing."""
         return [self.colors[c] for c in thing.colors]
 
-    def thing(self, kind: str, main: str | None, named: dict[int, str]) -> Thing:
-        """A thing with its unnamed slots at their default colors."""
+    def thing(self, kind: str, main: str | None, named: Mapping[int, str]) -> Thing:
+        """A thing of main color `main` (None: its natural one), slots `named` by number, the rest at their defaults."""
         entry = self.objects[kind]
         main = main or entry["natural"]
-        slots = [slot["default"] or main for slot in entry["slots"].values()]
-        slots[0] = main
-        for index, color in named.items():
-            slots[index] = color
-        return Thing(kind, tuple(slots))
+        usual = [main if i == 0 else slot["default"] or main for i, slot in enumerate(entry["slots"].values())]
+        return Thing(kind, tuple(named.get(i, color) for i, color in enumerate(usual)))
 
-    def _thing(self, words: list[str], prompt: str) -> Thing:
-        at = next((i for i, w in enumerate(words) if w in self._kinds), None)
-        if at is None:
-            known = ", ".join(self.objects)
-            raise ValueError(f'"{prompt}" names no known thing where one is needed; known things: {known}')
-        kind = self._kinds[words[at]]
-        before = [self._colors[w] for w in words[:at] if w in self._colors]
-        if len(before) > 1:
-            raise ValueError(f"a {kind} takes one color before its name, got {' and '.join(before)}; name its parts")
-        named, color = {}, None
-        for word in words[at + 1 :]:
-            if word in LINKS:
-                continue
-            if word in self._slots[kind]:
-                if color is None:
-                    raise ValueError(f"the {word} of the {kind} has no color; write for example 'with a white {word}'")
-                named[list(self.objects[kind]["slots"]).index(self._slots[kind][word])] = color
-                color = None
-            elif word in self._colors:
-                color = self._colors[word]
-            else:
-                parts = ", ".join(self.objects[kind]["slots"])
-                raise ValueError(f"a {kind} has no part {word!r}; its parts: {parts}")
-        if color is not None:
-            raise ValueError(f"the color {color} after the {kind} belongs to no part; put it before the {kind}")
-        return self.thing(kind, before[0] if before else None, named)
+    def _refuse_unnamed(self, shown: str, clause: Clause) -> str:
+        """What to say where a clause names no thing."""
+        if clause.parts:
+            word = clause.parts[0].word
+            owners = [f"a {kind}" for kind, words in self._lexicon.parts.items() if word in words]
+            raise ValueError(f'"{shown}" lacks the name of a thing; {word!r} is a part of {" or ".join(owners)}')
+        lone = f"; {clause.colors[0]} is a color here" if clause.colors else ""
+        raise ValueError(f'"{shown}" lacks the name of a thing{lone}; known things: {", ".join(self.objects)}')
 
-    def _check_known(self, words: list[str]) -> None:
-        known = {*self._kinds, *self._colors, *LINKS, *RELATIONS, *(w for s in self._slots.values() for w in s)}
-        unknown = [w for w in words if w not in known]
-        if unknown:
-            hints = []
-            for word in unknown:
-                near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
-                hints.append(f"{word!r}" + (f" (did you mean {', '.join(near)}?)" if near else ""))
-            raise ValueError(f"unknown word {', '.join(hints)}; `scorelift words` lists what this teacher knows")
+    def _share_out(self, kinds: Sequence[str], clauses: Sequence[Clause]) -> list[list[Part]]:
+        """The parts of every thing: in "a mushroom on a cube with a white stem" the stem is the mushroom's."""
+        shares: list[list[Part]] = [[] for _ in kinds]
+        for i, clause in enumerate(clauses):
+            for part in clause.parts:
+                owners = [j for j in (i, *range(len(kinds))) if part.word in self._lexicon.parts[kinds[j]]]
+                if not owners:
+                    slots = self.objects[kinds[i]]["slots"]
+                    has = f"its parts: {', '.join(slots)}" if len(slots) > 1 else "it has one color and no parts"
+                    raise ValueError(f"a {kinds[i]} has no {part.word!r}; {has}")
+                shares[owners[0]].append(part)
+        return shares
 
-
-def _words(entries: dict[str, dict]) -> Iterator[tuple[str, str]]:
-    """(word, name) for every name, its synonyms and their simple plurals."""
-    for name, entry in entries.items():
-        for word in (name, *entry["synonyms"]):
-            yield word, name
-            yield word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s"), name
+    def _painted(self, kind: str, clause: Clause, parts: Sequence[Part]) -> Thing:
+        """The thing of a clause with its parts. ValueError where two colors are meant for one place."""
+        slots = list(self.objects[kind]["slots"].items())
+        named: dict[int, str] = {}
+        for part in parts:
+            index = self._lexicon.parts[kind][part.word]
+            name, slot = slots[index]
+            if part.number not in (None, slot["count"]):
+                raise ValueError(f"a {kind} has {slot['count']} {name} here, not {part.number}; leave the number out")
+            if part.color and named.setdefault(index, part.color) != part.color:
+                raise ValueError(f"the {name} of the {kind} is called {named[index]} and {part.color}; name one color")
+        colors = clause.colors
+        if not colors and 0 in named and slots[0][0] == "body":
+            colors = (named[0],)  # the body is the thing itself: parts without a color of their own follow it
+        if len(colors) > 1:
+            other = f", as in 'with {colors[1]} {slots[1][0]}'" if len(slots) > 1 else ""
+            remedy = f"say which part has the other{other}" if other else "name one"
+            raise ValueError(f"a {kind} takes one color, got {' and '.join(colors)}; {remedy}")
+        follows = any(slot["default"] is None and i not in named for i, (_, slot) in enumerate(slots) if i)
+        if colors and named.get(0, colors[0]) != colors[0] and not follows:
+            raise ValueError(f"the {slots[0][0]} of the {kind} is called {colors[0]} and {named[0]}; name one color")
+        return self.thing(kind, colors[0] if colors else None, named)
 
 
 @lru_cache
 def load_vocabulary(path: Path | None = None) -> Vocabulary:
     """The vocabulary of a teacher folder's file, or the embedded one."""
     source = path or resources.files("assets").joinpath("embedded/vocabulary.json")
-    return Vocabulary(json.loads(source.read_text()))
+    return Vocabulary(json.loads(source.read_text(encoding="utf-8")))

@@ -81,7 +81,8 @@ class Solids:
 
 def join(*scenes: Solids) -> Solids:
     """The union of unbatched scenes."""
-    return Solids(*(torch.cat(p) for p in zip(*((s.kind, s.size, s.center, s.rotation, s.group) for s in scenes))))
+    rows = ((s.kind, s.size, s.center, s.rotation, s.group) for s in scenes)
+    return Solids(*(torch.cat(fields) for fields in zip(*rows, strict=True)))
 
 
 def stack(scenes: list[Solids]) -> Solids:
@@ -166,7 +167,8 @@ DISTANCES = {
 def reach(solids: Solids, directions: Tensor) -> Tensor:
     """Support function of unbatched parts, (A,): how far they extend from the origin along unit directions (A, 3)."""
     local = torch.einsum("aj,pji->api", directions, solids.rotation)
-    parts = torch.stack([_support(int(k), s, local[:, i]) for i, (k, s) in enumerate(zip(solids.kind, solids.size))], 1)
+    kinds = solids.kind.tolist()
+    parts = torch.stack([_support(k, solids.size[i], local[:, i]) for i, k in enumerate(kinds)], 1)
     return (parts + directions @ solids.center.T).amax(1)
 
 
@@ -207,7 +209,10 @@ def trace(solids: Solids, origins: Tensor, directions: Tensor) -> tuple[Tensor, 
     for _ in range(TRACE_STEPS):
         d = solids.distance(origins + t[..., None] * directions)
         hit = hit | (d < HIT)
-        t = torch.where(hit | (t > 10), t, t + d)
+        done = hit | (t > 10)
+        if bool(done.all()):
+            break
+        t = torch.where(done, t, t + d)
     return t, hit
 
 
@@ -224,6 +229,7 @@ def render_groups_reference(solids: Solids, views: Cameras, size: int, groups: i
     The picture with colors c_g over background b is sum_g weight_g c_g + (1 - opacity) b: color is linear, so one
     render serves every coloring. `solids` is batched with B = V (scene i seen by camera i). `samples`^2 rays a pixel.
     """
+    _check(solids, views, groups)
     origins, directions = views.rays(size * samples)
     count = len(views)
     o, d = origins.reshape(count, -1, 3), directions.reshape(count, -1, 3)
@@ -242,6 +248,7 @@ def render_groups(solids: Solids, views: Cameras, size: int, groups: int, *, sam
     """`render_groups_reference` on an accelerator; on a CPU its compiled twin, which supersamples outlines only."""
     if solids.center.device.type != "cpu":
         return render_groups_reference(solids, views, size, groups, samples=samples)
+    _check(solids, views, groups)  # the compiled twin does not look where it writes
     from nerf.backends import solids_numba
 
     kind, scale = solids.kind.numpy(), solids.size.float().numpy()
@@ -259,3 +266,11 @@ def render_groups(solids: Solids, views: Cameras, size: int, groups: int, *, sam
         out.numpy(),
     )
     return out
+
+
+def _check(solids: Solids, views: Cameras, groups: int) -> None:
+    if solids.kind.ndim != 2 or len(solids.kind) != len(views):
+        shape = tuple(solids.kind.shape)
+        raise ValueError(f"{len(views)} views need as many stacked scenes, got kinds of shape {shape}")
+    if not 0 <= int(solids.group.min()) <= int(solids.group.max()) < groups:
+        raise ValueError(f"color groups must lie in 0..{groups - 1}, got up to {int(solids.group.max())}")

@@ -6,11 +6,14 @@ teacher learns what the catalog calls things.
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import torch
 
 from distill.catalog.objects import COLOR_SYNONYMS, COLORS, OBJECTS
+from guidance.lexicon import ColorEntry, ObjectEntry, WordData
 from guidance.vocabulary import Caption, Thing, Vocabulary
 
 PAIR_SHARE = 0.35
@@ -19,18 +22,20 @@ NAMED_SHARE = 0.4  # of things with several slots: chance that a slot gets a col
 SUPPORTS = tuple(o.name for o in OBJECTS if o.support)
 
 
-def vocabulary_data() -> dict:
+def vocabulary_data() -> WordData:
     """The content of `vocabulary.json`."""
-    objects = {
+    objects: dict[str, ObjectEntry] = {
         o.name: {
             "synonyms": list(o.synonyms),
             "natural": o.natural,
             "support": o.support,
-            "slots": {s.name: {"synonyms": list(s.synonyms), "default": s.default} for s in o.slots},
+            "slots": {s.name: {"synonyms": list(s.synonyms), "default": s.default, "count": s.count} for s in o.slots},
         }
         for o in OBJECTS
     }
-    colors = {name: {"rgb": list(rgb), "synonyms": list(COLOR_SYNONYMS[name])} for name, rgb in COLORS.items()}
+    colors: dict[str, ColorEntry] = {
+        name: {"rgb": list(rgb), "synonyms": list(COLOR_SYNONYMS[name])} for name, rgb in COLORS.items()
+    }
     return {"objects": objects, "colors": colors}
 
 
@@ -59,12 +64,22 @@ def draw_colors(kind: str, generator: torch.Generator) -> Thing:
 
 
 def draw(generator: torch.Generator, *, held_out: bool = False, kinds: tuple[str, ...] | None = None) -> Caption:
-    """A random caption from the training combinations, or from the held-out ones."""
-    kinds = kinds or draw_kinds(generator)
+    """A random caption from the training combinations, or from the held-out ones; of these `kinds` where given.
+
+    ValueError where `kinds` have no such combination: a tenth of few is sometimes none.
+    """
+    if kinds and not _has(kinds, held_out):
+        raise ValueError(f"no combination of colors of {' on '.join(kinds)} is {'' if held_out else 'not '}held out")
     while True:
-        caption = Caption(tuple(draw_colors(k, generator) for k in kinds))
+        caption = Caption(tuple(draw_colors(k, generator) for k in kinds or draw_kinds(generator)))
         if caption.held_out == held_out:
             return caption
+
+
+@lru_cache
+def _has(kinds: tuple[str, ...], held_out: bool) -> bool:
+    colored = [[VOCABULARY.thing(kind, color, {}) for color in COLORS] for kind in kinds]
+    return any(Caption(things).held_out == held_out for things in product(*colored))
 
 
 def phrase(caption: Caption) -> str:
@@ -74,10 +89,10 @@ def phrase(caption: Caption) -> str:
 
 def _phrase_thing(thing: Thing) -> str:
     plain = VOCABULARY.thing(thing.kind, thing.colors[0], {})
-    names = list(VOCABULARY.objects[thing.kind]["slots"])
+    slots = VOCABULARY.objects[thing.kind]["slots"].items()
     named = [
-        f"{_article(color)} {name}" if not name.endswith("s") else f"{color} {name}"
-        for name, color, usual in zip(names, thing.colors, plain.colors)
+        f"{_article(color) if slot['count'] == 1 else color} {name}"
+        for (name, slot), color, usual in zip(slots, thing.colors, plain.colors, strict=True)
         if color != usual
     ]
     tail = " with " + " and ".join(named) if named else ""
@@ -90,7 +105,7 @@ def _article(word: str) -> str:
 
 def write_vocabulary(folder: Path) -> Path:
     path = folder / "vocabulary.json"
-    path.write_text(json.dumps(vocabulary_data(), indent=1) + "\n")
+    path.write_text(json.dumps(vocabulary_data(), indent=1) + "\n", encoding="utf-8")
     return path
 
 

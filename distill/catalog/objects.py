@@ -24,11 +24,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Slot:
-    """A color group: its name, what else people call it, and its default color (None: the main color)."""
+    """A color group: its name, what else people call it, its default color (None: the main color), how many it has."""
 
     name: str
     synonyms: tuple[str, ...] = ()
     default: str | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ BODY = Slot("body")
 OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject("sphere", "blue", (BODY,), (Part(ELLIPSOID, 0, (1, 1, 1)),), ("ball", "orb"), support=True),
     CatalogObject("cube", "orange", (BODY,), (Part(BOX, 0, (1, 1, 1)),), ("box", "block"), support=True),
-    CatalogObject("cylinder", "teal", (BODY,), (Part(FRUSTUM, 0, (0.5, 0.5, 0.85)),), ("tube", "column"), support=True),
+    CatalogObject("cylinder", "teal", (BODY,), (Part(FRUSTUM, 0, (0.5, 0.5, 0.85)),), ("column",), support=True),
     CatalogObject("cone", "purple", (BODY,), (Part(FRUSTUM, 0, (0.65, 0.0, 0.85)),)),
     CatalogObject("torus", "pink", (BODY,), (Part(TORUS, 0, (0.7, 0.28, 1)),), ("donut", "doughnut"), support=True),
     CatalogObject("pyramid", "gold", (BODY,), (Part(PYRAMID, 0, (0.85, 0.6, 0.85)),)),
@@ -62,7 +63,7 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "snowman",
         "white",
-        (BODY, Slot("hat", (), "black"), Slot("nose", ("carrot",), "orange")),
+        (BODY, Slot("hat", ("tophat",), "black"), Slot("nose", ("carrot",), "orange")),
         (
             Part(ELLIPSOID, 0, (0.52, 0.5, 0.52), (0, -0.55, 0)),
             Part(ELLIPSOID, 0, (0.36, 0.36, 0.36), (0, 0.12, 0)),
@@ -74,7 +75,7 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "table",
         "brown",
-        (Slot("top", ("plate",)), Slot("legs", ("leg", "feet"))),
+        (Slot("top", ("plate", "tabletop")), Slot("legs", ("leg", "foot", "feet"), count=4)),
         (
             Part(BOX, 0, (1.0, 0.08, 0.7), (0, 0.55, 0)),
             *(Part(BOX, 1, (0.085, 0.5, 0.085), (x, -0.03, z)) for x in (-0.85, 0.85) for z in (-0.55, 0.55)),
@@ -85,13 +86,12 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "chair",
         "brown",
-        (Slot("seat", ("back", "backrest")), Slot("legs", ("leg", "feet"))),
+        (Slot("seat", ("back", "backrest")), Slot("legs", ("leg", "foot", "feet"), count=4)),
         (
             Part(BOX, 0, (0.5, 0.07, 0.5), (0, 0, 0)),
             Part(BOX, 0, (0.5, 0.48, 0.07), (0, 0.54, -0.43)),
             *(Part(BOX, 1, (0.07, 0.34, 0.07), (x, -0.4, z)) for x in (-0.42, 0.42) for z in (-0.42, 0.42)),
         ),
-        ("stool",),
     ),
     CatalogObject(
         "mug",
@@ -117,7 +117,7 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "rocket",
         "white",
-        (BODY, Slot("nose", ("tip", "nosecone"), "red"), Slot("fins", ("fin", "wings"), "red")),
+        (BODY, Slot("nose", ("tip", "nosecone"), "red"), Slot("fins", ("fin", "wing"), "red", 4)),
         (
             Part(FRUSTUM, 0, (0.3, 0.3, 0.55), (0, -0.1, 0)),
             Part(FRUSTUM, 1, (0.3, 0.0, 0.27), (0, 0.72, 0)),
@@ -126,12 +126,12 @@ OBJECTS: tuple[CatalogObject, ...] = (
             Part(BOX, 2, (0.045, 0.2, 0.24), (0, -0.6, 0.42)),
             Part(BOX, 2, (0.045, 0.2, 0.24), (0, -0.6, -0.42)),
         ),
-        ("spaceship",),
+        ("spaceship", "rocketship"),
     ),
     CatalogObject(
         "house",
         "yellow",
-        (Slot("walls", ("wall",)), Slot("roof", ("top",), "red"), Slot("door", (), "brown")),
+        (Slot("walls", ("wall",), count=4), Slot("roof", ("top",), "red"), Slot("door", (), "brown")),
         (
             Part(BOX, 0, (0.6, 0.42, 0.75), (0, -0.35, 0)),
             Part(WEDGE, 1, (0.75, 0.33, 0.85), (0, 0.4, 0)),
@@ -142,7 +142,11 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "car",
         "red",
-        (BODY, Slot("wheels", ("wheel", "tires"), "black"), Slot("windows", ("window", "cabin", "roof"), "gray")),
+        (
+            BODY,
+            Slot("wheels", ("wheel", "tire", "tyre"), "black", 4),
+            Slot("windows", ("window", "cabin", "roof"), "gray", 4),
+        ),
         (
             Part(BOX, 0, (0.46, 0.2, 1.0), (0, -0.08, 0)),
             Part(BOX, 2, (0.4, 0.17, 0.48), (0, 0.28, -0.18)),
@@ -157,7 +161,7 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "tree",
         "green",
-        (Slot("crown", ("leaves", "top")), Slot("trunk", ("stem",), "brown")),
+        (Slot("crown", ("leaves", "foliage", "top")), Slot("trunk", ("stem",), "brown")),
         (
             Part(FRUSTUM, 1, (0.16, 0.13, 0.35), (0, -0.65, 0)),
             Part(FRUSTUM, 0, (0.62, 0.12, 0.36), (0, -0.05, 0)),
@@ -168,7 +172,7 @@ OBJECTS: tuple[CatalogObject, ...] = (
     CatalogObject(
         "robot",
         "silver",
-        (BODY, Slot("head", (), None), Slot("eyes", ("eye",), "red")),
+        (BODY, Slot("head"), Slot("eyes", ("eye",), "red", 2)),
         (
             Part(BOX, 0, (0.36, 0.38, 0.26), (0, -0.02, 0)),
             Part(BOX, 1, (0.24, 0.2, 0.22), (0, 0.6, 0)),
@@ -189,7 +193,6 @@ OBJECTS: tuple[CatalogObject, ...] = (
             Part(BOX, 0, (0.3, 0.17, 0.17), (0.16, 0.5, 0)),
             Part(WEDGE, 0, (0.17, 0.2, 0.17), (-0.33, 0.5, 0), ("z", 90)),
         ),
-        ("mallet",),
     ),
 )
 
@@ -212,14 +215,14 @@ COLORS: dict[str, Triple] = {
 
 COLOR_SYNONYMS: dict[str, tuple[str, ...]] = {
     "red": ("crimson", "scarlet"),
-    "orange": ("amber",),
-    "yellow": ("lemon",),
+    "orange": (),
+    "yellow": (),
     "green": ("emerald",),
-    "teal": ("turquoise", "cyan"),
-    "blue": ("azure", "navy"),
+    "teal": ("turquoise",),
+    "blue": (),
     "purple": ("violet",),
-    "pink": ("rose", "magenta"),
-    "brown": ("chestnut",),
+    "pink": (),
+    "brown": (),
     "black": ("ebony",),
     "gray": ("grey",),
     "white": ("ivory", "snowy"),

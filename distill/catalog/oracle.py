@@ -4,12 +4,13 @@ It tells which half fails when a result is poor, the teacher or the pipeline, an
 
 At a camera, a caption's pictures are x0 = F_j + (1 - a_j) b: foreground F_j and opacity a_j of jittered instance j, and
 a solid background b. With a uniform prior over j and b ~ N(0, 1/3) per channel (the variance of a uniform background),
-x_t = alpha x0 + sigma eps is a mixture of Gaussians whose covariances are sigma^2 I plus rank one, so that the posterior
-mean is exact in closed form. The null prompt is the empty scene.
+x_t = alpha x0 + sigma eps is a mixture of Gaussians whose covariances are sigma^2 I plus rank one, so that the
+posterior mean is exact in closed form. The null prompt is the empty scene.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from distill.catalog.truth import GROUPS, scene, slot_colors
 from guidance.teacher import Views
 from guidance.vocabulary import Caption
 from nerf.cameras import Cameras
-from nerf.solids import render_groups, stack
+from nerf.solids import Solids, render_groups, stack
 from samplers.prediction import Prediction
 from samplers.schedule import NoiseSchedule, VPCosine
 
@@ -55,29 +56,32 @@ class OracleRows:
 
     def at(self, views: Views) -> "OracleRows":
         count = len(views)
+        if len(self) not in (1, count):
+            raise ValueError(f"{len(self)} prompts for {count} views: give one prompt, or one a view")
         rows = self if len(self) == count else self[torch.zeros(count, dtype=torch.long)]
         cameras = Cameras(views.azimuth.cpu(), views.elevation.cpu(), views.distance.cpu(), views.fov.cpu())
         foreground = torch.zeros(count, self.jitters, 3, self.side, self.side)
         opacity = torch.zeros(count, self.jitters, 1, self.side, self.side)
         shown = [i for i, c in enumerate(rows.captions) if c is not None]
         if shown:
-            foreground[shown], opacity[shown] = self._render([rows.captions[i] for i in shown], cameras[torch.tensor(shown)])
+            captions = [c for c in rows.captions if c is not None]
+            foreground[shown], opacity[shown] = self._render(captions, cameras[torch.tensor(shown)])
         device = views.azimuth.device
         return replace(rows, foreground=foreground.to(device), opacity=opacity.to(device))
 
-    def _render(self, captions: Sequence[Caption | None], cameras: Cameras) -> tuple[Tensor, Tensor]:
-        known = [c for c in captions if c is not None]
-        scenes = [s for c in known for s in _instances(tuple(t.kind for t in c.things), self.jitters)]
-        every = torch.arange(len(known)).repeat_interleave(self.jitters)
+    def _render(self, captions: Sequence[Caption], cameras: Cameras) -> tuple[Tensor, Tensor]:
+        scenes = [s for c in captions for s in _instances(tuple(t.kind for t in c.things), self.jitters)]
+        every = torch.arange(len(captions)).repeat_interleave(self.jitters)
         layers = render_groups(stack(scenes), cameras[every], self.side, GROUPS)
-        colors = torch.stack([slot_colors(c.things) for c in known])[every]
+        colors = torch.stack([slot_colors(c.things) for c in captions])[every]
         paint = torch.einsum("nghw,ngc->nchw", layers[:, :GROUPS], colors)
         opacity = layers[:, GROUPS:]
-        shape = (len(known), self.jitters, -1, self.side, self.side)
+        shape = (len(captions), self.jitters, -1, self.side, self.side)
         return (2 * paint - opacity).reshape(shape), opacity.reshape(shape)
 
 
-def _instances(kinds: tuple[str, ...], jitters: int) -> list:
+@lru_cache
+def _instances(kinds: tuple[str, ...], jitters: int) -> list[Solids]:
     """The mean scene, then jittered ones, always the same."""
     generator = torch.Generator().manual_seed(0)
     return [scene(kinds), *(scene(kinds, generator) for _ in range(jitters - 1))]
@@ -120,15 +124,16 @@ def posterior_mean(x_t: Tensor, alpha: Tensor, sigma: Tensor, foreground: Tensor
     """E[x0 | x_t], (n, 3, S, S), for x0 = F_j + (1 - a_j) b with j uniform and b ~ N(0, BACKGROUND_VARIANCE I).
 
     Shapes: x_t (n, 3, S, S); alpha, sigma broadcast against it; foreground (n, J, 3, S, S); opacity (n, J, 1, S, S).
+    Noise below 1e-5 counts as 1e-5, so that the clean end is finite too.
     """
     through = 1 - opacity
-    a, s = (c.reshape(-1, 1, 1) for c in (alpha, sigma))  # against (n, J, 3)
+    a, s = (c.reshape(-1, 1, 1) for c in (alpha, sigma.clamp_min(1e-5)))  # against (n, J, 3)
     residual = x_t[:, None] - alpha[:, None] * foreground
-    square = residual.square().sum((-2, -1))
     along = (residual * through).sum((-2, -1))
     variance = s**2 + a**2 * BACKGROUND_VARIANCE * through.square().sum((-2, -1))
-    log_likelihood = -0.5 * ((square - a**2 * BACKGROUND_VARIANCE * along**2 / variance) / s**2 + variance.log())
-    weight = log_likelihood.sum(-1).softmax(1)
     background = a * BACKGROUND_VARIANCE * along / variance
-    pictures = foreground + through * background[..., None, None]
-    return (weight[:, :, None, None, None] * pictures).sum(1)
+    seen = through * background[..., None, None]
+    # The likelihood with b integrated out, as the joint one at the best b: no large numbers cancel at small noise.
+    square = (residual - alpha[:, None] * seen).square().sum((-2, -1)) / s**2 + background**2 / BACKGROUND_VARIANCE
+    weight = (-0.5 * (square + variance.log())).sum(-1).softmax(1)
+    return (weight[:, :, None, None, None] * (foreground + seen)).sum(1)

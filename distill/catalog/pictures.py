@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from distill.catalog.captions import draw_kinds, vocabulary_data
+from distill.catalog.captions import draw_kinds
 from distill.catalog.objects import OBJECTS
 from distill.catalog.truth import GROUPS, scene
+from distill.files import write_atomically
 from guidance.teacher import CameraLaw
 from nerf.cameras import Cameras
 from nerf.cameras import draw as draw_cameras
@@ -70,19 +72,12 @@ def render_shard(number: int, size: int) -> Bank:
 
 
 def open_bank(folder: Path, size: int, shards: int) -> Bank:
-    """The first `shards` shards, rendered where the folder lacks them. Shards of an older catalog are not reused."""
-    key = hashlib.sha256(json.dumps([vocabulary_data(), repr(OBJECTS), LAW.to_json(), size]).encode()).hexdigest()[:12]
+    """The first `shards` shards, rendered where the folder lacks them. Shards of another catalog are not reused.
+
+    ValueError, in one line, where a shard is damaged.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    banks = []
-    for number in range(shards):
-        path = folder / f"{key}-{number:04d}.safetensors"
-        if not path.exists():
-            fresh = render_shard(number, size)
-            angles = torch.stack([fresh.cameras.azimuth, fresh.cameras.elevation], 1)
-            partial = path.with_suffix(".partial")
-            save_file({"weights": fresh.weights, "kinds": fresh.kinds, "angles": angles}, partial)
-            partial.replace(path)
-        banks.append(load_file(path))
+    banks = [_shard(folder / f"{_key(size)}-{number:04d}.safetensors", number, size) for number in range(shards)]
     azimuth, elevation = torch.cat([b["angles"] for b in banks]).unbind(1)
     fixed = [torch.full_like(azimuth, pair[0]) for pair in (LAW.distance, LAW.fov)]
     return Bank(
@@ -90,3 +85,20 @@ def open_bank(folder: Path, size: int, shards: int) -> Bank:
         torch.cat([b["kinds"] for b in banks]),
         Cameras(azimuth, elevation, *fixed),
     )
+
+
+def _key(size: int) -> str:
+    """A name for the objects, the cameras and the sizes that a bank was rendered with."""
+    shapes = [[o.name, o.support, repr(o.parts)] for o in OBJECTS]
+    return hashlib.sha256(json.dumps([shapes, LAW.to_json(), SHARD, size]).encode()).hexdigest()[:12]
+
+
+def _shard(path: Path, number: int, size: int) -> dict[str, Tensor]:
+    if not path.exists():
+        fresh = render_shard(number, size)
+        angles = torch.stack([fresh.cameras.azimuth, fresh.cameras.elevation], 1)
+        write_atomically(path, save({"weights": fresh.weights, "kinds": fresh.kinds, "angles": angles}))
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged; delete it, and it is rendered anew") from error

@@ -1,6 +1,7 @@
 """Denoising score matching: trains a teacher from captioned pictures (Ho et al. 2020, 2006.11239; Song et al. 2021,
 2011.13456; Karras et al. 2022, 2206.00364; survey section 1.4)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,28 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from distill.catalog.pictures import LAW, open_bank
 from distill.checkpoint import require_keys
+from distill.engine import RunFailed
 from distill.sources import CatalogSource, FolderSource, Source
 from distill.students import EMA
 from guidance.networks.precondition import FORMS, Form, Preconditioner
-from guidance.networks.unet import UNetSize
+from guidance.networks.text import SlotText
+from guidance.networks.unet import UNet, UNetSize
 from guidance.teacher import Guided, Teacher
-from guidance.teachers.embedded import Card, EmbeddedTeacher, build_network, embedded_folder, load_teacher, save_teacher
-from samplers.grids import uniform_t
+from guidance.teachers.embedded import (
+    VOCABULARY,
+    Card,
+    EmbeddedTeacher,
+    build_network,
+    embedded_folder,
+    load_teacher,
+    save_teacher,
+)
+from samplers.grids import to_clean, uniform_lam
 from samplers.methods.ddim import DDIM
 from samplers.schedule import EDM, VE, NoiseSchedule, RectifiedFlow, VPCosine, VPLinear
+from samplers.types import last
 
 Process = Literal["cosine", "linear", "ve", "edm", "flow"]
 SCHEDULES: dict[Process, NoiseSchedule] = {
@@ -29,7 +42,11 @@ SCHEDULES: dict[Process, NoiseSchedule] = {
     "flow": RectifiedFlow(),
 }
 EDM_MEAN, EDM_STD = -1.2, 1.2  # ln sigma of the training noise, Karras et al. 2022, table 1
+EDM_LEAST = 0.002  # the least noise that they sample with
 EDGE = 1e-3  # times stay this far from both ends, where the targets or the noise level are infinite
+
+
+TOLD = ("steps", "seed", "batch", "learning_rate", "drop", "half_life")  # what the card says of the training
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,11 @@ class Denoiser:
         for name in ("steps", "batch", "side", "shards"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "half_life"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+        if self.warmup < 0:
+            raise ValueError(f"warmup must be at least 0 steps, got {self.warmup}")
         for name in ("drop", "cooldown"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1, got {getattr(self, name)}")
@@ -95,26 +117,24 @@ class DenoiserRun:
     def __init__(self, recipe: Denoiser, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
         self.schedule = SCHEDULES[recipe.process]
-        self._catalog = recipe.data == "catalog"
-        torch_state = torch.get_rng_state()
-        torch.manual_seed(recipe.seed)
-        size = UNetSize(side=recipe.side, levels=recipe.levels)
-        self.network = build_network(size, "slots" if self._catalog else "words", _catalog_words(self._catalog))
-        torch.set_rng_state(torch_state)
+        size, text = UNetSize(side=recipe.side, levels=recipe.levels), "slots" if recipe.data == "catalog" else "words"
+        with torch.random.fork_rng(devices=[]):  # initializers take no generator
+            torch.manual_seed(recipe.seed)
+            self.network = build_network(size, text)
         if recipe.start_from:
-            self.network.load_state_dict(load_teacher(Path(recipe.start_from), device).network.state_dict())
-        self.network.to(device, memory_format=torch.channels_last)
+            self._start_from(load_teacher(Path(recipe.start_from), device), size, text)
+        self.network.to(device)
         self.ema = EMA(self.network, recipe.half_life)
         self.source = self._open_source()
         self.card = Card(
-            self.schedule,
-            recipe.form,
-            size,
-            "slots" if self._catalog else "words",
-            self.source.cameras,
-            0.5,
-            ("sample", "generate", "distill"),
-            {},
+            schedule=self.schedule,
+            form=recipe.form,
+            size=size,
+            text=text,
+            cameras=self.source.cameras,
+            data_std=0.5,
+            valid_for=("sample", "generate", "distill"),
+            notes={name: getattr(recipe, name) for name in TOLD},
         )
         self.precondition = Preconditioner(recipe.form, self.card.data_std)
         fused = device.type in ("cpu", "cuda")
@@ -136,12 +156,14 @@ class DenoiserRun:
         x0 = (batch.pictures * 2 - 1).to(self.device)
         eps = torch.randn(x0.shape, generator=generator).to(self.device)
         loss = self.loss(x0, eps, times, text, camera)
+        if not math.isfinite(value := float(loss.detach())):
+            raise RunFailed(f"the loss is {value} at step {index}; lower learning_rate, now {recipe.learning_rate}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.ema.update(self.network, recipe.batch)
-        return {"loss": float(loss.detach()), "gradient": float(norm), "learning_rate": rate}
+        return {"loss": value, "gradient": float(norm), "learning_rate": rate}
 
     def loss(self, x0: Tensor, eps: Tensor, times: Tensor, text: Tensor, camera: Tensor) -> Tensor:
         """Mean squared error of the raw output, a scalar; the weight of every form is in its target."""
@@ -156,28 +178,27 @@ class DenoiserRun:
         count = self.recipe.batch
         if self.recipe.form == "edm":
             log_sigma = EDM_MEAN + EDM_STD * torch.randn(count, generator=generator, dtype=torch.float64)
-            return self.schedule.t_of_lam(-log_sigma).clamp(EDGE, 1 - EDGE)
+            return self.schedule.t_of_lam(-log_sigma.clamp_min(math.log(EDM_LEAST))).clamp_max(1 - EDGE)
         order = torch.randperm(count, generator=generator)
         return ((order + torch.rand(count, generator=generator, dtype=torch.float64)) / count).clamp(EDGE, 1 - EDGE)
 
     def teacher(self) -> EmbeddedTeacher:
         """The averaged network as a teacher."""
-        return EmbeddedTeacher(self.card, self.ema.model)
+        return EmbeddedTeacher(self.card, self._average)
 
+    @torch.no_grad()
     def preview(self) -> Tensor:
-        """Eight samples side by side in two rows, always of the same prompts, cameras and noise."""
+        """Eight samples in two rows of four, (3, 2 S, 4 S), always of the same prompts, cameras and noise."""
         generator = torch.Generator().manual_seed(1)
         batch = self.source.batch(8, generator)
         teacher = self.teacher()
         cond = teacher.embed([""] * 8)
         cond = type(cond)(batch.text.to(self.device), batch.camera.to(self.device), cond.null)
         guided = Guided(teacher, cond, teacher.embed([""]), 2.0)
-        noise = torch.randn(8, *teacher.shape, generator=generator).to(self.device) * self.schedule.sigma(1 - EDGE)
-        with torch.no_grad():
-            grid = uniform_t(16, start=1 - EDGE)
-            x = noise.float()
-            for step in DDIM()(guided, self.schedule, x, grid):
-                x = step.x
+        _, sigma = self.schedule.coefficients(1 - EDGE, torch.zeros(8, *teacher.shape))
+        noise = (sigma * torch.randn(8, *teacher.shape, generator=generator)).to(self.device)
+        grid = to_clean(uniform_lam(self.schedule, 16, start=1 - EDGE, end=EDGE))
+        x = last(DDIM()(guided, self.schedule, noise, grid))
         rows = teacher.decode(x).cpu().reshape(2, 4, 3, *teacher.shape[1:])
         return torch.cat([torch.cat(list(row), -1) for row in rows], -2)
 
@@ -197,17 +218,29 @@ class DenoiserRun:
         self.generator.set_state(state["generator"])
 
     def export(self, folder: Path) -> dict[str, Any]:
-        vocabulary = _catalog_words(True).read_text() if self._catalog else None
-        save_teacher(folder / "teacher", self.card, self.ema.model, vocabulary)
+        vocabulary = (embedded_folder() / VOCABULARY).read_text(encoding="utf-8") if self.card.text == "slots" else None
+        save_teacher(folder / "teacher", self.card, self._average, vocabulary)
         return {"teacher": str(folder / "teacher"), "parameters": sum(p.numel() for p in self.network.parameters())}
 
-    def _open_source(self) -> Source:
-        recipe = self.recipe
-        if not self._catalog:
-            return FolderSource(Path(recipe.data), recipe.side, self.network.text.rows)
-        from distill.catalog.pictures import LAW, open_bank
+    @property
+    def _average(self) -> UNet:
+        assert isinstance(self.ema.model, UNet)
+        return self.ema.model
 
-        return CatalogSource(open_bank(Path(recipe.cache), recipe.side, recipe.shards), LAW, self.network.text.caption_row)
+    def _start_from(self, teacher: EmbeddedTeacher, size: UNetSize, text: str) -> None:
+        card = teacher.card
+        if (card.size, card.text) != (size, text):
+            raise ValueError(
+                f"start_from {self.recipe.start_from} holds another network: {card.size} with {card.text}, "
+                f"not {size} with {text}"
+            )
+        self.network.load_state_dict(teacher.network.state_dict())
+
+    def _open_source(self) -> Source:
+        recipe, text = self.recipe, self.network.text
+        if isinstance(text, SlotText):
+            return CatalogSource(open_bank(Path(recipe.cache), recipe.side, recipe.shards), LAW, text.caption_row)
+        return FolderSource(Path(recipe.data), recipe.side, text.rows)
 
 
 def rate_factor(index: int, steps: int, warmup: int, cooldown: float) -> float:
@@ -215,7 +248,3 @@ def rate_factor(index: int, steps: int, warmup: int, cooldown: float) -> float:
     rise = min(1.0, (index + 1) / max(1, warmup))
     fall = (steps - index) / max(1.0, cooldown * steps)
     return min(rise, fall, 1.0)
-
-
-def _catalog_words(catalog: bool) -> Path | None:
-    return embedded_folder() / "vocabulary.json" if catalog else None

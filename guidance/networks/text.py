@@ -39,7 +39,7 @@ class SlotText(nn.Module):
         count = len(self.vocabulary.objects)
         kinds = [self.vocabulary.index(t) for t in caption.things]
         row = torch.zeros(self.row_length)
-        row[:THINGS] = torch.tensor((kinds + [count])[:THINGS])
+        row[:THINGS] = torch.tensor([*kinds, count][:THINGS])
         for i, thing in enumerate(caption.things):
             colors = torch.tensor(self.vocabulary.rgb(thing))
             start = THINGS + i * SLOTS * 3

@@ -4,6 +4,7 @@ The embedded teacher in `assets/embedded` is one of them; `distill.recipes.denoi
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from guidance.networks.precondition import Form, Preconditioner
@@ -22,7 +24,7 @@ from guidance.vocabulary import load_vocabulary
 from samplers.prediction import Prediction
 from samplers.schedule import NoiseSchedule, schedule_from_json
 
-CARD, VOCABULARY = "teacher.json", "vocabulary.json"
+CARD, VOCABULARY, WEIGHTS = "teacher.json", "vocabulary.json", "weights-*.safetensors"
 FORMAT = 1
 SHARD_BYTES = 14_000_000
 
@@ -61,7 +63,10 @@ def camera_rows(views: Views) -> Tensor:
 
 @dataclass(frozen=True)
 class Card:
-    """What `teacher.json` says. `valid_for`: subset of sample, generate, distill; `notes`: how it was made, measured."""
+    """What `teacher.json` says.
+
+    text: "slots" or "words". valid_for: subset of sample, generate, distill. notes: how it was made, what was measured.
+    """
 
     schedule: NoiseSchedule
     form: Form
@@ -89,6 +94,7 @@ class Card:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "Card":
+        """The card that `to_json` wrote. KeyError, TypeError or ValueError where it did not."""
         network = dict(data["network"])
         return Card(
             schedule_from_json(data["schedule"]),
@@ -140,55 +146,72 @@ class EmbeddedTeacher:
 
 
 def build_network(size: UNetSize, text: str, vocabulary: Path | None = None) -> UNet:
-    """A fresh network with the text encoder "slots" (of a vocabulary file) or "words"."""
-    if text == "slots":
-        return UNet(size, SlotText(load_vocabulary(vocabulary), size.text))
-    if text == "words":
-        return UNet(size, WordText(size.text))
-    raise ValueError(f"unknown text encoder {text!r}; known: slots, words")
+    """A fresh network with the text encoder "slots" (of a vocabulary file) or "words", in channels-last layout."""
+    encoders = {"slots": lambda: SlotText(load_vocabulary(vocabulary), size.text), "words": lambda: WordText(size.text)}
+    if text not in encoders:
+        raise ValueError(f"unknown text encoder {text!r}; known: {', '.join(encoders)}")
+    network = UNet(size, encoders[text]())
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (torch's stub lacks it)
 
 
 def save_teacher(folder: Path, card: Card, network: UNet, vocabulary: str | None) -> None:
-    """Write a teacher folder: fp16 weights in shards of at most 14 MB, the card last, so that a cut write is no teacher."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a teacher folder: fp16 weights in shards of at most 14 MB, and the card.
+
+    Written aside first: a full disk leaves an earlier teacher in `folder` whole. The card moves last, so that a cut
+    write is no teacher.
+    """
+    fresh = folder.with_name(folder.name + ".writing")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    shards = _shards(network)
+    for number, shard in enumerate(shards, 1):
+        (fresh / f"weights-{number}-of-{len(shards)}.safetensors").write_bytes(save(shard))
+    if vocabulary is not None:
+        (fresh / VOCABULARY).write_text(vocabulary, encoding="utf-8")
+    (fresh / CARD).write_text(json.dumps(card.to_json(), indent=1) + "\n", encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    for old in (folder / CARD, *folder.glob(WEIGHTS), folder / VOCABULARY):
+        old.unlink(missing_ok=True)
+    for path in sorted(fresh.iterdir(), key=lambda p: p.name == CARD):
+        path.replace(folder / path.name)
+    fresh.rmdir()
+
+
+def _shards(network: UNet) -> list[dict[str, Tensor]]:
+    """The weights in fp16, in dictionaries of at most SHARD_BYTES (more where a single tensor is larger)."""
     shards: list[dict[str, Tensor]] = [{}]
     for name, tensor in network.state_dict().items():
         half = tensor.detach().cpu().half().contiguous()
-        held = sum(t.numel() * 2 for t in shards[-1].values())
-        if held and held + half.numel() * 2 > SHARD_BYTES:
+        held = sum(t.nbytes for t in shards[-1].values())
+        if held and held + half.nbytes > SHARD_BYTES:
             shards.append({})
         shards[-1][name] = half
-    for number, shard in enumerate(shards, 1):
-        save_file(shard, folder / f"weights-{number}-of-{len(shards)}.safetensors")
-    if vocabulary is not None:
-        (folder / VOCABULARY).write_text(vocabulary)
-    (folder / CARD).write_text(json.dumps(card.to_json(), indent=1) + "\n")
+    return shards
 
 
 def load_teacher(folder: Path, device: torch.device) -> EmbeddedTeacher:
-    """The teacher of a folder. ValueError in one line where it is incomplete or of another format."""
+    """The teacher of a folder. ValueError in one line where it is incomplete, damaged or of another format."""
+    if not (folder / CARD).is_file():
+        raise ValueError(f"{folder} is no teacher folder: it has no {CARD}")
     try:
-        data = json.loads((folder / CARD).read_text())
-    except FileNotFoundError as error:
-        raise ValueError(f"{folder} is no teacher folder: it has no {CARD}") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{folder / CARD} is damaged ({error}); copy the teacher folder again") from error
-    if data.get("format") != FORMAT or data.get("kind") != "embedded":
-        raise ValueError(
-            f"{folder / CARD} has format {data.get('format')}, kind {data.get('kind')}; this reads {FORMAT}"
-        )
-    card = Card.from_json(data)
-    words = folder / VOCABULARY
-    network = build_network(card.size, card.text, words if words.exists() else None)
-    weights: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("weights-*.safetensors")):
-        weights |= load_file(path)
-    wanted = set(network.state_dict())
-    if set(weights) != wanted:
-        raise ValueError(f"{folder} holds {len(weights)} of {len(wanted)} weights; copy the teacher folder again")
-    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        card = _read_card(folder / CARD)
+        network = build_network(card.size, card.text, folder / VOCABULARY if card.text == "slots" else None)
+        weights: dict[str, Tensor] = {}
+        for path in sorted(folder.glob(WEIGHTS)):
+            weights |= load_file(path)
+        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ValueError(f"{folder} is no whole teacher of this version ({reason}); copy it again") from error
     network.requires_grad_(False).eval()
-    return EmbeddedTeacher(card, network.to(device, memory_format=torch.channels_last))
+    return EmbeddedTeacher(card, network.to(device))
+
+
+def _read_card(path: Path) -> Card:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if data["format"] != FORMAT or data["kind"] != "embedded":
+        raise ValueError(f"{path.name} says format {data['format']} of {data['kind']}, this reads {FORMAT} of embedded")
+    return Card.from_json(data)
 
 
 def embedded_folder() -> Path:

@@ -121,9 +121,7 @@ def _render_one(kind, size, center, rot, group, bound, c2w, tan_half, samples, o
                     dy = c2w[1, 0] * px + c2w[1, 1] * py - c2w[1, 2]
                     dz = c2w[2, 0] * px + c2w[2, 1] * py - c2w[2, 2]
                     n = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
-                    part, shade = _shoot(
-                        kind, size, center, rot, bound, ox, oy, oz, dx * n, dy * n, dz * n, active
-                    )
+                    part, shade = _shoot(kind, size, center, rot, bound, ox, oy, oz, dx * n, dy * n, dz * n, active)
                     if phase == 0:
                         parts[i, j] = part
                         shades[i, j] = shade
@@ -136,9 +134,7 @@ def _render_one(kind, size, center, rot, group, bound, c2w, tan_half, samples, o
 def render_batch(kind, size, center, rot, group, bound, c2w, tan_half, samples, out):
     """Fill out (V, groups + 1, S, S), zeros on entry; scene i of the batch is seen by camera i."""
     for v in nb.prange(out.shape[0]):
-        _render_one(
-            kind[v], size[v], center[v], rot[v], group[v], bound[v], c2w[v], tan_half[v], samples, out[v]
-        )
+        _render_one(kind[v], size[v], center[v], rot[v], group[v], bound[v], c2w[v], tan_half[v], samples, out[v])
 
 
 @nb.njit(cache=True)
