@@ -46,7 +46,8 @@ def _finished(folder: Path) -> TexturedMesh:
 
 
 def _anew(folder: Path, job: Job, recipe: Lift3D, faces: int | None, texture: int | None) -> TexturedMesh:
-    other = replace(recipe, faces=faces or recipe.faces, texture=texture or recipe.texture, turntable=0)
+    sizes = {name: value for name, value in (("faces", faces), ("texture", texture)) if value is not None}
+    other = replace(recipe, turntable=0, **sizes)
     run, _ = open_run(folder, replace(job, recipe=other))
     with tempfile.TemporaryDirectory() as scratch:
         try:
