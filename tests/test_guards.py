@@ -98,6 +98,13 @@ def test_nothing_else_skips():
     assert [p for p in SOURCES if p not in allowed and ways.search(p.read_text())] == []
 
 
+def test_the_pages_and_the_integration_run_the_same_commands():
+    pages = [ROOT / name for name in ("README.md", ".github/CONTRIBUTING.md", ".ci/run")]
+    for page in pages:
+        text = page.read_text() if page.exists() else None
+        assert text is None or all(part in text for part in ("-m venv", 'pip install -e ".[test]"', "pytest"))
+
+
 # Sizes and names
 
 
