@@ -1,8 +1,9 @@
 """Ground truth of a caption: exact solids in one canonical layout, their inside test and their colors.
 
 Every thing is centered by its bounding box and scaled so that its half extent is at most HALF and nothing of it lies
-farther than RADIUS from the origin; a pair is stacked (the first thing's lowest point on the second's highest), then fitted the same way. Jitter
-changes proportions by at most 3 %; the mean proportions are the truth.
+farther than RADIUS from the origin (within 1e-3: directions are sampled); a pair is stacked, the first thing's lowest
+point on the level of the second's highest, then fitted the same way. Jitter changes sizes and places by at most 3 %;
+the mean proportions are the truth.
 """
 
 import math
@@ -13,16 +14,19 @@ from torch import Tensor
 
 from distill.catalog.objects import COLORS, OBJECTS, CatalogObject, Part
 from guidance.vocabulary import Caption, Thing
-from nerf.solids import Solids, extent, join, reach
+from nerf.solids import CAPSULE, FRUSTUM, TORUS, Solids, extent, join, normals, reach
 
 HALF = 0.8
 RADIUS = 0.95
 SLOTS = 3  # color groups a thing may have
 GROUPS = 2 * SLOTS
+CELLS, SHELL, OUTWARD = 48, 0.01, 2e-3  # of `surface`: cells that find the shell, its half thickness, a step outward
 JITTER_OBJECT, JITTER_PART = 0.02, 0.01
 UPPER_SIZE, LOWER_SIZE = 0.85, 1.0  # the thing on top is a little smaller than the thing it stands on
 
 BY_NAME = {o.name: o for o in OBJECTS}
+# Which local axis each entry of a part's size goes along; a radius across y goes along x. Others: x, y, z.
+AXES = {FRUSTUM: (0, 0, 1), TORUS: (0, 0, 2), CAPSULE: (0, 1, 2)}
 
 
 def _turn(part: Part) -> Tensor:
@@ -74,7 +78,8 @@ def _jittered(solids: Solids, generator: torch.Generator) -> Solids:
 
     axes = around_one(JITTER_OBJECT, 3)
     local = (solids.rotation.abs() * axes[None, :, None]).sum(1)  # the scale of each local axis, rotations are right
-    size = solids.size * local * around_one(JITTER_PART, *solids.size.shape)
+    along = torch.tensor([AXES.get(kind, (0, 1, 2)) for kind in solids.kind.tolist()])
+    size = solids.size * (local.gather(1, along) + around_one(JITTER_PART, *solids.size.shape) - 1)
     return Solids(solids.kind, size, solids.center * axes, solids.rotation, solids.group)
 
 
@@ -112,3 +117,27 @@ def slot_colors(things: tuple[Thing, ...]) -> Tensor:
 def color_at(caption: Caption, points: Tensor) -> Tensor:
     """True albedo (N, 3) at surface points (N, 3)."""
     return slot_colors(caption.things)[truth(caption).nearest_group(points)]
+
+
+def surface(caption: Caption, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """`count` points drawn uniformly by area from the true surface, and their albedo: (count, 3) each.
+
+    Points of a thin shell around the surface, which has the same thickness everywhere, are moved onto it. Where two
+    parts only touch there is a shell and no surface: a step outward would not leave the union.
+    """
+    solids = truth(caption)
+    cell = 2 / CELLS
+    centers = (torch.arange(CELLS) + 0.5) * cell - 1
+    grid = torch.cartesian_prod(centers, centers, centers)
+    near = torch.cat([g[solids.distance(g).abs() < cell * 0.87 + SHELL] for g in grid.split(1 << 15)])
+    found: list[Tensor] = []
+    while sum(map(len, found)) < count:
+        pick = torch.randint(len(near), (4 * count,), generator=generator)
+        points = near[pick] + (torch.rand(4 * count, 3, generator=generator) - 0.5) * cell
+        points = points[solids.distance(points).abs() < SHELL]
+        for _ in range(2):
+            points = points - solids.distance(points)[:, None] * normals(solids, points)
+        outward = solids.distance(points + OUTWARD * normals(solids, points))
+        found.append(points[outward > OUTWARD / 2])
+    points = torch.cat(found)[:count]
+    return points, slot_colors(caption.things)[solids.nearest_group(points)]
