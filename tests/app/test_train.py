@@ -28,4 +28,3 @@ def test_training_ends_with_a_teacher_that_generate_takes(pictures, capsys):
     assert (folder / "teacher" / "teacher.json").exists()
     assert json.loads((folder / "run.json").read_text())["steps"] == 4
     assert Path(Job.read(folder).recipe.data) == pictures  # in full: a run resumes from anywhere
-
