@@ -143,7 +143,7 @@ def _forms(name: str, entry: ObjectEntry | ColorEntry | SlotEntry) -> Iterator[s
     """A name, its synonyms and their plurals."""
     for word in (name, *entry["synonyms"]):
         yield word
-        if word.endswith(("x", "ch", "sh")):
+        if word.endswith(("x", "ch", "sh", "ss", "us")):
             yield word + "es"
         elif re.search("[^aeiou]y$", word):
             yield word[:-1] + "ies"
