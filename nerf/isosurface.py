@@ -43,7 +43,10 @@ def evaluate(function: PointFunction, points: NDArray, device: torch.device | st
 
 
 def sample(density: PointFunction, resolution: int = 128, *, device: torch.device | str = "cpu") -> Array:
-    """`density` at the nodes of a grid: (resolution,) * 3. Raises ValueError for densities that are not finite."""
+    """`density` at the nodes of a grid, (resolution,) * 3, negative values and those on the box's faces set to 0.
+
+    Raises ValueError for densities that are not finite.
+    """
     if resolution < 8:
         raise ValueError(f"a mesh needs a grid resolution of at least 8, got {resolution}; 128 is usual")
     axis = torch.linspace(-1, 1, resolution)
@@ -55,7 +58,10 @@ def sample(density: PointFunction, resolution: int = 128, *, device: torch.devic
     grid = np.concatenate(slabs)
     if not np.isfinite(grid).all():
         raise ValueError("the density field holds NaN or infinity: resume from an earlier checkpoint")
-    return np.maximum(grid, 0)
+    closed = np.zeros_like(grid)
+    inner = (slice(1, -1),) * 3
+    closed[inner] = np.maximum(grid[inner], 0)
+    return closed
 
 
 def ray_maxima(grid: Array, origins: Tensor, directions: Tensor) -> Tensor:
@@ -129,16 +135,14 @@ def surface(
 ) -> tuple[Array, NDArray[np.int32]]:
     """The closed surface of {density > level}, wound counterclockwise from outside: vertices (p, 3), faces (m, 3).
 
-    The grid's outermost nodes count as empty, so what reaches the border is closed there. With `density` the vertices,
-    which interpolation of a steep density would pull toward the nodes, are moved along their grid edges onto the
-    field's own level set.
+    Grids of `sample` are empty at the border, so what reaches it is closed there. With `density` the vertices, which
+    interpolation of a steep density would pull toward the nodes, are moved along their grid edges onto the field's
+    own level set.
     """
     excess = grid - np.float32(level)
     excess[excess == 0] = np.finfo(np.float32).tiny  # a node exactly on the level makes faces without area
-    for axis in range(3):
-        np.moveaxis(excess, axis, 0)[[0, -1]] = -level
     if not (excess > 0).any():
-        raise ValueError(f"no density above the level {level:g} inside the box: choose a lower level")
+        raise ValueError(f"no density above the level {level:g}: choose a lower level")
     nodes, faces, _, _ = marching_cubes(excess, 0.0)
     faces = np.ascontiguousarray(faces[:, ::-1], dtype=np.int32)  # skimage winds solids inside out
     if density is not None:

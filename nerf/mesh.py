@@ -20,7 +20,7 @@ from nerf.mesh_textured import TexturedMesh
 
 Progress = Callable[[str, float], None]
 
-STAGES = {"density": 0.3, "level": 0.1, "surface": 0.05, "clean": 0.15, "unwrap": 0.15, "texture": 0.2, "check": 0.05}
+STAGES = {"density": 0.1, "level": 0.1, "surface": 0.05, "clean": 0.15, "unwrap": 0.25, "texture": 0.25, "check": 0.1}
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,8 @@ class Atlas(NamedTuple):
 def unwrap(vertices: Vertices, faces: Faces, texture: int, most_faces: int = MOST_FACES) -> Atlas:
     """An atlas for a texture of `texture` pixels a side. The choice of method depends on the face count alone, never
     on a clock, so that the same mesh always gets the same atlas."""
-    return (
-        charts_of_xatlas(vertices, faces, texture)
-        if len(faces) <= most_faces
-        else charts_of_box(vertices, faces, texture)
-    )
+    method = charts_of_xatlas if len(faces) <= most_faces else charts_of_box
+    return method(vertices, faces, texture)
 
 
 def charts_of_xatlas(vertices: Vertices, faces: Faces, texture: int) -> Atlas:
@@ -85,7 +82,7 @@ def charts_of_box(vertices: Vertices, faces: Faces, texture: int, cells: int = 6
     np.minimum.at(low, of_chart, flat)
     np.maximum.at(high, of_chart, flat)
     scale, place = _pack(high - low, texture)
-    uv = ((flat - low[of_chart]) * scale + place[of_chart] + PADDING / 2) / texture
+    uv = ((flat - low[of_chart]) * scale + place[of_chart]) / texture
     return Atlas(uv.astype(np.float32), corners.reshape(-1, 3).astype(np.int32), count, "box")
 
 
@@ -109,18 +106,22 @@ def _box_charts(vertices: Vertices, faces: Faces, cells: int) -> tuple[NDArray, 
 
 
 def _pack(sizes: NDArray[np.float64], texture: int) -> tuple[float, NDArray[np.float64]]:
-    """Texels per unit and lower left corners (n, 2), in texels, of rectangles (n, 2) on shelves of a square."""
+    """Texels per unit and lower left corners (n, 2), in texels, of rectangles (n, 2) on shelves of a square.
+
+    Where there are very many for the texture, they are padded less, so that they always fit.
+    """
+    padding = min(PADDING, texture / (2 * len(sizes) ** 0.5))
     order = np.argsort(-sizes[:, 1], kind="stable")
     low, high = 0.0, texture / max(float(sizes.max()), 1e-9)
     best = low, np.zeros_like(sizes)
     for _ in range(16):
         scale = (low + high) / 2
-        places = _shelves(sizes[order] * scale + PADDING, texture)
+        places = _shelves(sizes[order] * scale + padding, texture)
         if places is None:
             high = scale
         else:
             low = scale
-            best = scale, places[np.argsort(order)]
+            best = scale, places[np.argsort(order)] + padding / 2
     return best
 
 

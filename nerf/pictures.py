@@ -4,6 +4,7 @@ Pictures are (3, H, W), batches (V, 3, H, W), values in [0, 1], on any device. T
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -72,7 +73,7 @@ def save_mp4(path: Path, frames: Iterable[Tensor], *, fps: int = 24) -> None:
     settings = {"codec": "libx264", "pixelformat": "yuv420p", "quality": 8, "macro_block_size": 2}
     with replacing(path) as fresh:
         film: Any = imageio.get_writer(fresh, fps=fps, output_params=["-movflags", "+faststart"], **settings)
-        with film:
+        with closing(film):  # its own context manager stays open after an error
             for frame in chain([first], iterator):
                 film.append_data(to_bytes(_even(frame)))
 

@@ -21,4 +21,5 @@ def noisy(amplitude, resolution=64):
     rng = np.random.default_rng(0)
     grid = sample(lambda p: 3 + 10 * (0.7 - p.norm(dim=-1)), resolution)
     noise = torch.from_numpy(rng.standard_normal((1, 1, resolution, resolution, resolution)).astype(np.float32))
-    return surface(grid + amplitude * torch.nn.functional.avg_pool3d(noise, 3, 1, 1)[0, 0].numpy(), 3.0)
+    rough = grid + amplitude * torch.nn.functional.avg_pool3d(noise, 3, 1, 1)[0, 0].numpy()
+    return surface(np.pad(rough[1:-1, 1:-1, 1:-1], 1), 3.0)

@@ -138,7 +138,8 @@ def test_broken_input_is_refused():
 
 def test_grid_is_indexed_x_y_z():
     grid = sample(lambda p: 2 + p[:, 0] + 0.1 * p[:, 1] + 0.01 * p[:, 2], 9)
-    assert grid[8, 4, 0] == pytest.approx(2 + 1 + 0 - 0.01, abs=1e-5)
+    assert grid[7, 4, 1] == pytest.approx(2 + 0.75 + 0 - 0.0075, abs=1e-5)
+    assert grid[8].max() == grid[:, :, 0].max() == 0
 
 
 def test_ray_maxima_are_those_of_a_dense_march():

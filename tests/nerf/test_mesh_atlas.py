@@ -97,6 +97,13 @@ def test_large_meshes_take_the_box(meshes):
     assert unwrap(vertices, faces, SIZE, most_faces=1000).method == "box"
 
 
+def test_more_charts_than_the_texture_has_room_for_still_fit():
+    vertices, faces = noisy(6.0, 32)
+    atlas = charts_of_box(vertices, faces, 32)
+    assert atlas.charts > 500
+    assert 0 <= atlas.uv.min() < atlas.uv.max() <= 1
+
+
 def test_open_meshes_can_be_unwrapped_too(meshes):
     vertices, faces = meshes["chair"]
     for method in METHODS.values():
