@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-STRIPES = 4  # after the warm-up a refresh touches every fourth cell
+STRIPES = 8  # after the warm-up a refresh looks into every eighth empty cell
 TINY = 1e-9  # direction components below this count as this
 
 
@@ -63,12 +63,15 @@ class OccupancyGrid(nn.Module):
 
     A cell is occupied where its density, or a neighbor's, exceeds `threshold` or the mean over all cells, whichever
     is smaller: the neighbor because a cell is judged by single points, the mean so that a faint field stays visible.
+    A density that is no longer seen fades by `decay` a look.
     """
 
-    def __init__(self, resolution: int = 32, *, threshold: float = 0.3, decay: float = 0.8, warmup: int = 4) -> None:
+    def __init__(
+        self, resolution: int = 64, *, threshold: float = 0.3, decay: float = 0.5, warmup: int = 2
+    ) -> None:
         super().__init__()
         if not 4 <= resolution <= 256:
-            raise ValueError(f"an occupancy grid needs a resolution in 4..256, got {resolution}; 32 is usual")
+            raise ValueError(f"an occupancy grid needs a resolution in 4..256, got {resolution}; 64 is usual")
         self.resolution, self.threshold, self.decay, self.warmup = resolution, threshold, decay, warmup
         self.density: Tensor
         self.occupied: Tensor
@@ -84,15 +87,25 @@ class OccupancyGrid(nn.Module):
 
     @torch.no_grad()
     def refresh(self, density: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
-        """Look at `density` at one random point in every cell, or after the warm-up in every fourth one in turn."""
-        device, g = self.density.device, self.resolution
-        stripes = 1 if self.refreshes < self.warmup else STRIPES
-        cells = torch.arange(self.refreshes % stripes, g**3, stripes, device=device)
-        corner = torch.stack([cells // (g * g), cells // g % g, cells % g], -1)
-        inside = torch.rand(corner.shape, generator=generator).to(device)
+        """Look at `density` at one random point in every cell; after the warm-up, in the occupied ones and in turn in
+        one of every STRIPES others."""
+        g, every = self.resolution, torch.arange(self.resolution**3, device=self.density.device)
+        if self.refreshes >= self.warmup:
+            every = every[self.occupied | (every % STRIPES == self.refreshes % STRIPES)]
+        corner = torch.stack([every // (g * g), every // g % g, every % g], -1)
+        inside = torch.rand(corner.shape, generator=generator).to(every.device)
         seen = density((corner + inside) * (2 / g) - 1)
-        self.density[cells] = torch.maximum(self.density[cells] * self.decay, seen.float())
+        self.density[every] = torch.maximum(self.density[every] * self.decay, seen.float())
         level = self.density.mean().clamp_max(self.threshold)
-        widened = functional.max_pool3d(self.density.reshape(1, g, g, g), 3, stride=1, padding=1)
-        self.occupied.copy_(widened.reshape(-1) > level)
+        self.occupied.copy_(widened((self.density > level).reshape(g, g, g)).reshape(-1))
         self.refreshes += 1
+
+
+def widened(cells: Tensor) -> Tensor:
+    """Boolean `cells` (G, G, G) and all that touch them, at corners too."""
+    for axis in range(3):
+        low, high = cells.narrow(axis, 0, cells.shape[axis] - 1), cells.narrow(axis, 1, cells.shape[axis] - 1)
+        cells = cells.clone()
+        cells.narrow(axis, 1, high.shape[axis]).logical_or_(low)
+        cells.narrow(axis, 0, low.shape[axis]).logical_or_(high)
+    return cells

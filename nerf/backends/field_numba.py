@@ -22,7 +22,7 @@ ZERO, ONE, HALF = f32(0), f32(1), f32(0.5)
 
 
 class Weights(NamedTuple):
-    """A field's parameters: table (E,) of words, the network's flat; blob strength and strength / radius."""
+    """A field's parameters: table (E,) of words, the network's flat; of the blob strength, strength / radius, gain."""
 
     table: np.ndarray
     hidden_weight: np.ndarray
@@ -31,6 +31,7 @@ class Weights(NamedTuple):
     out_bias: np.ndarray
     blob: float
     slope: float
+    gain: float
 
 
 def fits(field: "HashField") -> bool:
@@ -41,7 +42,8 @@ def fits(field: "HashField") -> bool:
 def weights_of(field: "HashField") -> Weights:
     """The parameters of `field` for the kernels, sharing memory."""
     network = (x.detach().reshape(-1).numpy() for x in field.network)
-    return Weights(words(field.table), *network, field.blob.strength, field.blob.strength / field.blob.radius)
+    blob = field.blob
+    return Weights(words(field.table), *network, blob.strength, blob.strength / blob.radius, blob.gain)
 
 
 class Scratch(NamedTuple):
@@ -99,7 +101,7 @@ def hidden_block(s, weights, levels, active):
 def evaluate(s, weights, levels, active, colored):
     """Densities, and albedos if `colored`, of the block at s.x, y, z, into s.out (OUTPUTS * B)."""
     hidden_block(s, weights, levels, active)
-    net.density_layer(s.hidden, weights.out_weight, weights.out_bias, s.blob, s.out)
+    net.density_layer(s.hidden, weights.out_weight, weights.out_bias, s.blob, f32(weights.gain), s.out)
     if colored:
         net.albedo_layer(s.hidden, weights.out_weight, weights.out_bias, s.out)
 

@@ -9,6 +9,7 @@ from nerf.occupancy import TINY
 
 f32 = np.float32
 RAYS = 256  # rays a piece
+WORD = 64  # steps that are looked at together
 ONE, HALF, TINIEST = f32(1), f32(0.5), f32(TINY)
 
 
@@ -59,43 +60,76 @@ def _steps(ray, origins, directions, offset, step, inner):
 
 
 @EXACT
-def _cell(position, resolution):
-    """Index of the cell along one axis, (position + 1) G / 2 in float32."""
-    return min(max(int((position + ONE) * f32(HALF * resolution)), 0), resolution - 1)
+def _look(ray, begin, near, far, origins, directions, offset, step, occupied, resolution, cell, within):
+    """Which of the WORD samples from step `begin` on count, as bits; `cell` and `within` (WORD,) are scratch."""
+    ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
+    dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
+    shift, half, top = offset[ray], f32(HALF * resolution), np.int32(resolution - 1)
+    for k in range(WORD):
+        t = near + (f32(begin + k) + shift) * step
+        x = min(max(np.int32((ox + t * dx + ONE) * half), np.int32(0)), top)
+        y = min(max(np.int32((oy + t * dy + ONE) * half), np.int32(0)), top)
+        z = min(max(np.int32((oz + t * dz + ONE) * half), np.int32(0)), top)
+        cell[k] = (x * resolution + y) * resolution + z
+        within[k] = t < far
+    bits = np.uint64(0)
+    for k in range(WORD):
+        bits |= np.uint64(within[k] & occupied[cell[k]]) << np.uint64(k)
+    return bits
 
 
 @EXACT
-def _march(share, shares, origins, directions, offset, step, occupied, resolution, inner, starts, t_out, fill):
-    """Count the samples of every ray into starts[1:], or, where `fill`, write them at starts; pieces are RAYS rays."""
+def _count(share, shares, origins, directions, offset, step, occupied, resolution, inner, seen, nears, starts):
+    """Fill seen (R, words) with a bit a step, nears (R,), and starts[1:] with the count; pieces are RAYS rays."""
+    cell, within = np.empty(WORD, np.int32), np.empty(WORD, np.uint8)
+    words = seen.shape[1]
     for piece in range(share * RAYS, len(offset), shares * RAYS):
         for ray in range(piece, min(piece + RAYS, len(offset))):
-            at = starts[ray] if fill else 0
             near, far, first, last = _steps(ray, origins, directions, offset, step, inner)
-            for k in range(first, last):
-                t = near + (f32(k) + offset[ray]) * step
-                if t >= far:
-                    break
-                x = _cell(origins[ray, 0] + t * directions[ray, 0], resolution)
-                y = _cell(origins[ray, 1] + t * directions[ray, 1], resolution)
-                z = _cell(origins[ray, 2] + t * directions[ray, 2], resolution)
-                if occupied[(x * resolution + y) * resolution + z]:
-                    if fill:
-                        t_out[at] = t
-                    at += 1
-            if not fill:
-                starts[ray + 1] = at
+            nears[ray] = near
+            total = 0
+            for word in range(words):
+                bits = np.uint64(0)
+                if first < (word + 1) * WORD and last > word * WORD:
+                    begin = word * WORD
+                    bits = _look(
+                        ray, begin, near, far, origins, directions, offset, step, occupied, resolution, cell, within
+                    )
+                seen[ray, word] = bits
+                while bits:
+                    bits &= bits - np.uint64(1)
+                    total += 1
+            starts[ray + 1] = total
+
+
+@EXACT
+def _fill(share, shares, offset, step, seen, nears, starts, out):
+    """Write the distances (S,) of the steps whose bits are set; pieces are RAYS rays."""
+    for piece in range(share * RAYS, len(offset), shares * RAYS):
+        for ray in range(piece, min(piece + RAYS, len(offset))):
+            at = starts[ray]
+            for word in range(seen.shape[1]):
+                bits, k = seen[ray, word], word * WORD
+                while bits:
+                    if bits & np.uint64(1):
+                        out[at] = nears[ray] + (f32(k) + offset[ray]) * step
+                        at += 1
+                    bits >>= np.uint64(1)
+                    k += 1
 
 
 def march(
     origins: np.ndarray, directions: np.ndarray, offset: np.ndarray, step: float, occupied: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances (S,) of the packed samples of rays (R, 3), and where each ray's begin (R + 1,)."""
-    resolution = round(len(occupied) ** (1 / 3))
-    starts = np.zeros(len(offset) + 1, np.int64)
-    geometry = origins, directions, offset, f32(step), occupied, resolution, bounds(occupied, resolution), starts
-    pieces = -(-len(offset) // RAYS)
-    run(_march, pieces, *geometry, np.empty(0, f32), False)
+    count, resolution, step = len(offset), round(len(occupied) ** (1 / 3)), f32(step)
+    words = (math.ceil(2 * math.sqrt(3) / float(step)) + 1) // WORD + 1
+    seen, nears = np.empty((count, words), np.uint64), np.empty(count, f32)
+    starts = np.zeros(count + 1, np.int64)
+    cells = occupied.view(np.uint8)
+    inner, pieces = bounds(cells, resolution), -(-count // RAYS)
+    run(_count, pieces, origins, directions, offset, step, cells, resolution, inner, seen, nears, starts)
     np.cumsum(starts, out=starts)
     t = np.empty(starts[-1], f32)
-    run(_march, pieces, *geometry, t, True)
+    run(_fill, pieces, offset, step, seen, nears, starts, t)
     return t, starts

@@ -70,7 +70,7 @@ def hidden_layer(features, weight, bias, hidden):
 
 
 @FUSED
-def density_layer(hidden, weight, bias, blob, out):
+def density_layer(hidden, weight, bias, blob, gain, out):
     """Densities (BLOCK,) for the blob's part (BLOCK,): the first row of `weight`."""
     for i in range(BLOCK):
         a = bias[0]
@@ -78,7 +78,7 @@ def density_layer(hidden, weight, bias, blob, out):
             a += weight[k] * hidden[k * BLOCK + i]
         out[i] = a
     for i in range(BLOCK):
-        out[i] = softplus(out[i] + blob[i])
+        out[i] = gain * softplus(out[i] + blob[i])
 
 
 @FUSED
@@ -95,10 +95,10 @@ def albedo_layer(hidden, weight, bias, out):
 
 
 @FUSED
-def backward_outputs(out, grad):
+def backward_outputs(out, gain, grad):
     """Turn gradients of density and albedo, grad (OUTPUTS * BLOCK), into those of the network's raw outputs."""
     for i in range(BLOCK):
-        grad[i] *= ONE - exp(-out[i])  # softplus' = 1 - exp(-softplus)
+        grad[i] *= gain * (ONE - exp(-out[i] / gain))  # softplus' = 1 - exp(-softplus)
     for i in range(BLOCK, OUTPUTS * BLOCK):
         grad[i] *= out[i] * (ONE - out[i])
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from nerf.field import HashField
 
 f32 = np.float32
-CHUNK = 256  # rays
-WAVE = 512  # samples a wave aims at
+CHUNK = 512  # rays
+WAVE = 1024  # samples a wave aims at
 SUMS = 6  # albedo, 1, t, t^2
 ONE = f32(1)
 NETWORK = HIDDEN * WIDTH, HIDDEN, OUTPUTS * HIDDEN, OUTPUTS  # sizes of the weights and biases
@@ -44,23 +44,29 @@ class Rays(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """In evaluation order: unit (3, S) positions, features (WIDTH, S), outputs (OUTPUTS, S). Of a ray's samples: place
-    (S,). used (R,): samples that count. evaluated (C,): samples of a chunk."""
+    """In evaluation order: unit (3, S) positions, features (WIDTH, S), outputs (S, OUTPUTS), dims (S,) the share of
+    light that a sample lets pass. Of a ray's samples: place (S,). used (R,): samples that count. evaluated (C,):
+    samples of a chunk."""
 
     unit: np.ndarray
     features: np.ndarray
     outputs: np.ndarray
+    dims: np.ndarray
     place: np.ndarray
     used: np.ndarray
     evaluated: np.ndarray
 
 
 @FUSED
-def _evaluate(s, at, count, weights, levels, active, tape, keep):
+def _evaluate(s, at, count, step, weights, levels, active, tape, keep):
     """Density and albedo of the first `count` points of the block, stored on the tape from `at` on."""
     evaluate(s, weights, levels, active, True)
-    for o in range(OUTPUTS):
-        tape.outputs[o, at : at + count] = s.out[o * BLOCK : o * BLOCK + count]
+    for i in range(BLOCK):
+        s.blob[i] = net.exp(-s.out[i] * step)
+    tape.dims[at : at + count] = s.blob[:count]
+    for i in range(count):
+        for o in range(OUTPUTS):
+            tape.outputs[at + i, o] = s.out[o * BLOCK + i]
     if keep:
         tape.unit[0, at : at + count] = s.x[:count]
         tape.unit[1, at : at + count] = s.y[:count]
@@ -70,7 +76,7 @@ def _evaluate(s, at, count, weights, levels, active, tape, keep):
 
 
 @FUSED
-def _wave(rays, alive, living, done, each, at, s, weights, levels, active, tape, keep):
+def _wave(rays, alive, living, done, each, at, s, step, weights, levels, active, tape, keep):
     """Evaluate the next `each` samples of the living rays, from place `at` on; the place after the last."""
     filled = 0
     for index in range(living):
@@ -85,32 +91,39 @@ def _wave(rays, alive, living, done, each, at, s, weights, levels, active, tape,
             tape.place[sample] = at + filled
             filled += 1
             if filled == BLOCK:
-                _evaluate(s, at, BLOCK, weights, levels, active, tape, keep)
+                _evaluate(s, at, BLOCK, step, weights, levels, active, tape, keep)
                 at += BLOCK
                 filled = 0
     if filled:
-        _evaluate(s, at, filled, weights, levels, active, tape, keep)
+        _evaluate(s, at, filled, step, weights, levels, active, tape, keep)
     return at + filled
 
 
 @FUSED
-def _composite(ray, first, last, passed, step, stop, rays, tape, sums):
+def _composite(ray, first, last, passed, stop, rays, tape, sums):
     """Add the samples first..last to the sums of a ray, starting at transmittance `passed`: (transmittance, used)."""
     used = 0
+    red = green = blue = opacity = mean = square = f32(0)
     for sample in range(first, last):
         if passed < stop:
             break
         at, t = tape.place[sample], rays.t[sample]
-        after = passed * net.exp(-tape.outputs[0, at] * step)
+        after = passed * tape.dims[at]
         weight = passed - after
-        sums[0, ray] += weight * tape.outputs[1, at]
-        sums[1, ray] += weight * tape.outputs[2, at]
-        sums[2, ray] += weight * tape.outputs[3, at]
-        sums[3, ray] += weight
-        sums[4, ray] += weight * t
-        sums[5, ray] += weight * t * t
+        red += weight * tape.outputs[at, 1]
+        green += weight * tape.outputs[at, 2]
+        blue += weight * tape.outputs[at, 3]
+        opacity += weight
+        mean += weight * t
+        square += weight * t * t
         passed = after
         used += 1
+    sums[0, ray] += red
+    sums[1, ray] += green
+    sums[2, ray] += blue
+    sums[3, ray] += opacity
+    sums[4, ray] += mean
+    sums[5, ray] += square
     return passed, used
 
 
@@ -128,13 +141,13 @@ def _forward(share, shares, rays, step, stop, weights, levels, active, tape, kee
         at = begin
         while living:
             each = max(1, WAVE // living)
-            at = _wave(rays, alive, living, done, each, at, s, weights, levels, active, tape, keep)
+            at = _wave(rays, alive, living, done, each, at, s, step, weights, levels, active, tape, keep)
             still = 0
             for index in range(living):
                 ray = alive[index]
                 first = rays.starts[ray] + done[index]
                 last = min(first + each, rays.starts[ray + 1])
-                left, used = _composite(ray, first, last, passed[index], step, stop, rays, tape, sums)
+                left, used = _composite(ray, first, last, passed[index], stop, rays, tape, sums)
                 tape.used[ray] += used
                 if left >= stop and last < rays.starts[ray + 1]:
                     alive[still], done[still], passed[still] = ray, done[index] + each, left
@@ -145,7 +158,7 @@ def _forward(share, shares, rays, step, stop, weights, levels, active, tape, kee
 
 @FUSED
 def _decomposite(ray, step, rays, tape, sums, grad_sums, grad):
-    """Gradients of a ray's densities and albedos, into grad (OUTPUTS, S)."""
+    """Gradients of a ray's densities and albedos, into grad (S, OUTPUTS)."""
     g0, g1, g2, g3 = grad_sums[0, ray], grad_sums[1, ray], grad_sums[2, ray], grad_sums[3, ray]
     g4, g5 = grad_sums[4, ray], grad_sums[5, ray]
     behind = g0 * sums[0, ray] + g1 * sums[1, ray] + g2 * sums[2, ray] + g3 * sums[3, ray]
@@ -154,23 +167,33 @@ def _decomposite(ray, step, rays, tape, sums, grad_sums, grad):
     first = rays.starts[ray]
     for sample in range(first, first + tape.used[ray]):
         at, t = tape.place[sample], rays.t[sample]
-        after = passed * net.exp(-tape.outputs[0, at] * step)
+        after = passed * tape.dims[at]
         weight = passed - after
-        value = g0 * tape.outputs[1, at] + g1 * tape.outputs[2, at] + g2 * tape.outputs[3, at]
+        value = g0 * tape.outputs[at, 1] + g1 * tape.outputs[at, 2] + g2 * tape.outputs[at, 3]
         value += g3 + t * (g4 + t * g5)
         behind -= weight * value
-        grad[0, at] = step * (after * value - behind)
-        grad[1, at] = weight * g0
-        grad[2, at] = weight * g1
-        grad[3, at] = weight * g2
+        grad[at, 0] = step * (after * value - behind)
+        grad[at, 1] = weight * g0
+        grad[at, 2] = weight * g1
+        grad[at, 3] = weight * g2
         passed = after
+
+
+@FUSED
+def _turn_block(rows, out):
+    """rows (n, OUTPUTS) for n <= BLOCK to feature-major out (OUTPUTS * BLOCK), padded with zeros."""
+    for i in range(len(rows)):
+        for o in range(OUTPUTS):
+            out[o * BLOCK + i] = rows[i, o]
+    for o in range(OUTPUTS):
+        out[o * BLOCK + len(rows) : (o + 1) * BLOCK] = 0
 
 
 @FUSED
 def _backward(share, shares, rays, step, weights, turned, tape, sums, grad_sums, grad, by_network):
     """Fill by_network (C, sum of NETWORK), and put the features' gradients in the place of the features on the tape.
 
-    `turned` is the hidden weight transposed; `grad` (OUTPUTS, S) is scratch. Pieces are chunks.
+    `turned` is the hidden weight transposed; `grad` (S, OUTPUTS) is scratch. Pieces are chunks.
     """
     hidden, out = np.empty(HIDDEN * BLOCK, f32), np.empty(OUTPUTS * BLOCK, f32)
     features, by_out = np.zeros(WIDTH * BLOCK, f32), np.empty(OUTPUTS * BLOCK, f32)
@@ -182,19 +205,16 @@ def _backward(share, shares, rays, step, weights, turned, tape, sums, grad_sums,
         members = rays.active[chunk * CHUNK : (chunk + 1) * CHUNK]
         begin = rays.starts[members[0]]
         end = begin + tape.evaluated[chunk]
-        grad[:, begin:end] = 0
+        grad[begin:end] = 0
         for ray in members:
             _decomposite(ray, step, rays, tape, sums, grad_sums, grad)
         for at in range(begin, end, BLOCK):
             count = min(BLOCK, end - at)
             for k in range(WIDTH):
                 features[k * BLOCK : k * BLOCK + count] = tape.features[k, at : at + count]
-            for o in range(OUTPUTS):
-                out[o * BLOCK : o * BLOCK + count] = tape.outputs[o, at : at + count]
-                by_out[o * BLOCK : o * BLOCK + count] = grad[o, at : at + count]
-                by_out[o * BLOCK + count : o * BLOCK + BLOCK] = 0
-                out[o * BLOCK + count : o * BLOCK + BLOCK] = 0
-            net.backward_outputs(out, by_out)
+            _turn_block(tape.outputs[at : at + count], out)
+            _turn_block(grad[at : at + count], by_out)
+            net.backward_outputs(out, f32(weights.gain), by_out)
             net.hidden_layer(features, weights.hidden_weight, weights.hidden_bias, hidden)
             net.add_outer(by_out, OUTPUTS, hidden, HIDDEN, found[b:c])
             net.add_rows(by_out, OUTPUTS, found[c:])
@@ -235,7 +255,8 @@ class _Trace(torch.autograd.Function):
         tape = Tape(
             np.empty((3, kept), f32),
             np.empty((WIDTH, kept), f32),
-            np.empty((OUTPUTS, samples), f32),
+            np.empty((samples, OUTPUTS), f32),
+            np.empty(samples, f32),
             np.empty(samples, np.int32),
             np.zeros(len(rays.origins), np.int32),
             np.zeros(chunks, np.int64),
