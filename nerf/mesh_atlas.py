@@ -11,7 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from nerf.mesh_clean import Faces, Vertices, half_edges
 
 PADDING = 3  # texels around a chart
-MOST_FACES = 100_000  # about 3 s of xatlas
+BLOCK = 2500  # faces that xatlas sees at once
+MOST_FACES = 200_000  # about 5 s of xatlas
 
 
 class Atlas(NamedTuple):
@@ -31,21 +32,40 @@ def unwrap(vertices: Vertices, faces: Faces, texture: int, most_faces: int = MOS
 
 
 def charts_of_xatlas(vertices: Vertices, faces: Faces, texture: int) -> Atlas:
-    """xatlas. Its time grows with the square of a chart's size, so charts are held to 1/120 of the surface: 20,000
-    faces take 0.5 s instead of 4."""
+    """xatlas, block by block. Its time grows with the square of a chart's faces and with faces times charts, so the
+    surface goes in as blocks of BLOCK faces and charts are held to 1/120 of it: 20,000 faces take 0.5 s instead of 4,
+    those of a rough surface with 2,000 charts 0.7 s instead of 5. All blocks are packed into one texture."""
+    centers = vertices[faces].mean(1)
+    blocks = _blocks(centers, np.arange(len(faces)))
     a, b, c = vertices[faces].transpose(1, 0, 2)
-    area = float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
     charts, packing = xatlas.ChartOptions(), xatlas.PackOptions()
-    charts.max_chart_area = area / 120
+    charts.max_chart_area = float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()) / 240
     packing.resolution, packing.padding = texture, PADDING
     atlas = xatlas.Atlas()
-    atlas.add_mesh(vertices, faces.astype(np.uint32))
+    pieces = [np.unique(faces[block], return_inverse=True) for block in blocks]
+    for used, index in pieces:
+        atlas.add_mesh(vertices[used], index.reshape(-1, 3).astype(np.uint32))
     atlas.generate(charts, packing)
-    source, corners, uv = atlas[0]
-    if not np.array_equal(source[corners], faces):
-        raise RuntimeError("xatlas returned the faces in another order")
-    uv, corners = _with_slivers(faces, uv.astype(np.float32), corners.astype(np.int32))
+    corners, uvs, count = np.zeros_like(faces), [], 0
+    for k, (block, (_, index)) in enumerate(zip(blocks, pieces, strict=True)):
+        source, local, uv = atlas[k]
+        if not np.array_equal(source[local], index.reshape(-1, 3)):
+            raise RuntimeError("xatlas returned the faces in another order")
+        corners[block] = local + count
+        uvs.append(uv)
+        count += len(uv)
+    uv, corners = _with_slivers(faces, np.concatenate(uvs).astype(np.float32), corners)
     return Atlas(uv, corners, atlas.chart_count, "xatlas")
+
+
+def _blocks(centers: NDArray[np.float32], members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """`members` split at the median of their `centers` (m, 3), along the longest side, until at most BLOCK remain."""
+    if len(members) <= BLOCK:
+        return [members]
+    here = centers[members]
+    order = members[np.argsort(here[:, np.ptp(here, axis=0).argmax()], kind="stable")]
+    half = len(order) // 2
+    return _blocks(centers, order[:half]) + _blocks(centers, order[half:])
 
 
 def _with_slivers(faces: Faces, uv: NDArray[np.float32], corners: Faces) -> tuple[NDArray[np.float32], Faces]:
