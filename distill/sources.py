@@ -97,5 +97,6 @@ def _square(path: Path, side: int) -> Tensor:
     width, height = picture.size
     edge = min(width, height)
     left, top = (width - edge) // 2, (height - edge) // 2
-    small = picture.resize((side, side), Image.Resampling.LANCZOS, (left, top, left + edge, top + edge))
+    square = picture.crop((left, top, left + edge, top + edge))
+    small = square.resize((side, side), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(small)).permute(2, 0, 1)

@@ -156,14 +156,15 @@ class DenoiserRun:
         x0 = (batch.pictures * 2 - 1).to(self.device)
         eps = torch.randn(x0.shape, generator=generator).to(self.device)
         loss = self.loss(x0, eps, times, text, camera)
-        if not math.isfinite(value := float(loss.detach())):
-            raise RunFailed(f"the loss is {value} at step {index}; lower learning_rate, now {recipe.learning_rate}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        told = {"loss": float(loss.detach()), "gradient": float(norm), "learning_rate": rate}
+        if not all(map(math.isfinite, told.values())):
+            raise RunFailed(f"loss {told['loss']}, gradient {told['gradient']} at step {index}; lower learning_rate")
         self.optimizer.step()
         self.ema.update(self.network, recipe.batch)
-        return {"loss": value, "gradient": float(norm), "learning_rate": rate}
+        return told
 
     def loss(self, x0: Tensor, eps: Tensor, times: Tensor, text: Tensor, camera: Tensor) -> Tensor:
         """Mean squared error of the raw output, a scalar; the weight of every form is in its target."""
