@@ -68,7 +68,7 @@ def draw(generator: torch.Generator, *, held_out: bool = False, kinds: tuple[str
 
     ValueError where `kinds` have no such combination: a tenth of few is sometimes none.
     """
-    if kinds and not _has(kinds, held_out):
+    if kinds and not has_combination(kinds, held_out=held_out):
         raise ValueError(f"no combination of colors of {' on '.join(kinds)} is {'' if held_out else 'not '}held out")
     while True:
         caption = Caption(tuple(draw_colors(k, generator) for k in kinds or draw_kinds(generator)))
@@ -77,7 +77,8 @@ def draw(generator: torch.Generator, *, held_out: bool = False, kinds: tuple[str
 
 
 @lru_cache
-def _has(kinds: tuple[str, ...], held_out: bool) -> bool:
+def has_combination(kinds: tuple[str, ...], *, held_out: bool) -> bool:
+    """Whether some colors of these kinds are held out, or trained on."""
     colored = [[VOCABULARY.thing(kind, color, {}) for color in COLORS] for kind in kinds]
     return any(Caption(things).held_out == held_out for things in product(*colored))
 
