@@ -66,9 +66,7 @@ class OccupancyGrid(nn.Module):
     A density that is no longer seen fades by `decay` a look.
     """
 
-    def __init__(
-        self, resolution: int = 64, *, threshold: float = 0.3, decay: float = 0.5, warmup: int = 2
-    ) -> None:
+    def __init__(self, resolution: int = 64, *, threshold: float = 0.3, decay: float = 0.5, warmup: int = 2) -> None:
         super().__init__()
         if not 4 <= resolution <= 256:
             raise ValueError(f"an occupancy grid needs a resolution in 4..256, got {resolution}; 64 is usual")
