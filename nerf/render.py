@@ -65,13 +65,18 @@ def integrate(
     """
     count, ray, t = len(origins), samples.ray, samples.t
     density, albedo = field.query(origins[ray] + t[:, None] * directions[ray])
-    place = torch.arange(len(t), device=t.device) - samples.starts[ray]
-    longest = int(samples.starts.diff().max()) if len(t) else 0
-    optical = density.new_zeros(count, longest).index_put((ray, place), density * step)
-    passed = torch.exp(optical - optical.cumsum(-1))[ray, place]
+    passed = backends.transmittance(density * step, samples)
     weight = torch.where(passed >= stop, passed * -torch.expm1(-density * step), 0)
     values = torch.cat([albedo, torch.ones_like(t)[:, None], t[:, None], t[:, None] ** 2], -1)
     return torch.zeros(count, 6, dtype=density.dtype, device=t.device).index_add(0, ray, weight[:, None] * values).T
+
+
+def transmittance(optical: Tensor, samples: Samples) -> Tensor:
+    """The share of light (S,) that reaches each sample through the optical depths (S,) of those in front of it."""
+    place = torch.arange(len(optical), device=optical.device) - samples.starts[samples.ray]
+    longest = int(samples.starts.diff().max()) if len(optical) else 0
+    table = optical.new_zeros(len(samples.starts) - 1, longest).index_put((samples.ray, place), optical)
+    return torch.exp(table - table.cumsum(-1))[samples.ray, place]
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from nerf.encoding import HashGrid
     from nerf.field import Field, HashField
+    from nerf.occupancy import Samples
 
 
 def encode(points: Tensor, table: Tensor, grid: "HashGrid", active: int) -> Tensor:
@@ -21,6 +22,11 @@ def encode(points: Tensor, table: Tensor, grid: "HashGrid", active: int) -> Tens
         from nerf.backends import hashgrid_numba
 
         return hashgrid_numba.encode(points, table, grid, active)
+    if points.device.type == "cuda":
+        from nerf.backends import tinycudann
+
+        if tinycudann.works(grid):
+            return tinycudann.encode(points, table, grid, active)
     from nerf import encoding
 
     return encoding.encode(points, table, grid, active)
@@ -34,6 +40,18 @@ def query(field: "HashField", points: Tensor, rows: int) -> Tensor | None:
     from nerf.backends import field_numba
 
     return field_numba.query(field, points, rows) if field_numba.fits(field) else None
+
+
+def transmittance(optical: Tensor, samples: "Samples") -> Tensor:
+    """`nerf.render.transmittance`."""
+    if optical.device.type == "cuda":
+        from nerf.backends import nerfacc
+
+        if nerfacc.works():
+            return nerfacc.transmittance(optical, samples)
+    from nerf import render
+
+    return render.transmittance(optical, samples)
 
 
 def trace(

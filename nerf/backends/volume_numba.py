@@ -271,7 +271,9 @@ class _Trace(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_sums: Tensor) -> tuple[Tensor | None, ...]:
         table, hidden_weight, *_ = ctx.saved_tensors  # raises where they were changed since the way out
-        field, rays, step, tape, sums = ctx.rest
+        if ctx.rest is None:
+            raise RuntimeError("a volume rendering can be differentiated once: its tape is overwritten on the way back")
+        (field, rays, step, tape, sums), ctx.rest = ctx.rest, None
         levels, chunks = levels_of(field.grid), len(tape.evaluated)
         by_network = np.empty((chunks, sum(NETWORK)), f32)
         grad, turned = np.empty_like(tape.outputs), hidden_weight.t().contiguous().reshape(-1).numpy()
