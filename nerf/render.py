@@ -121,7 +121,7 @@ class VolumeScene(nn.Module):
         occupancy: OccupancyGrid | None = None,
         step: float = 0.03,
         stop: float = 1e-3,
-        normal_radius: float = 0.04,
+        normal_radius: float = 0.02,
     ) -> None:
         super().__init__()
         if not 1e-3 <= step <= 0.5:

@@ -30,7 +30,7 @@ def shade(mode: Shading, albedo: Tensor, opacity: Tensor, normal: Tensor, direct
     if mode == "headlight":
         return albedo * light
     if mode == "textureless":
-        return opacity * (light * PAINT)
+        return (opacity * light * PAINT).expand_as(albedo)
     raise ValueError(f"unknown shading {mode!r}; choose one of {', '.join(SHADINGS)}")
 
 

@@ -70,6 +70,7 @@ class Denoiser:
         shards: of 2,048 rendered scenes each, for the catalog.
         cache: folder for rendered scenes.
         start_from: folder of a teacher of the same shape to go on from; empty for fresh weights.
+        bfloat16: compute in bfloat16 with float32 weights; a third faster on processors made for it.
     """
 
     data: str = "catalog"
@@ -88,6 +89,7 @@ class Denoiser:
     shards: int = 24
     cache: str = "runs/pictures"
     start_from: str = ""
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "side", "shards"):
@@ -171,8 +173,9 @@ class DenoiserRun:
         alpha, sigma = self.schedule.coefficients(times, x0)
         x_t = alpha * x0 + sigma * eps
         level = self.schedule.lam(times).to(x0)
-        raw = self.network(x_t * self.precondition.scale_in(alpha, sigma), level, text, camera)
-        return (raw - self.precondition.target(x0, eps, alpha, sigma)).square().mean()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
+            raw = self.network(x_t * self.precondition.scale_in(alpha, sigma), level, text, camera)
+        return (raw.to(x0) - self.precondition.target(x0, eps, alpha, sigma)).square().mean()
 
     def _times(self, generator: torch.Generator) -> Tensor:
         """(b,) float64: log-normal noise for EDM, otherwise uniform with one time in each of b equal intervals."""

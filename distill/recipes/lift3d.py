@@ -225,7 +225,8 @@ class Lift3DRun:
             self.scene.refresh(generator)
         low, high = self.law.elevation
         rings = [self._orbit(8, low + (high - low) * share) for share in (0.15, 0.5, 0.9)]
-        cameras = Cameras(*(torch.cat([getattr(r, n) for r in rings]) for n in ("azimuth", "elevation", "distance", "fov")))
+        names = ("azimuth", "elevation", "distance", "fov")
+        cameras = Cameras(*(torch.cat([getattr(ring, name) for ring in rings]) for name in names))
         seen = self.photograph(cameras, 128)
         try:
             mesh, report = extract(
@@ -243,7 +244,7 @@ class Lift3DRun:
         started = time.perf_counter()
         if recipe.turntable:
             frames = render_mesh(mesh, self._orbit(recipe.turntable, math.radians(20)), 256, supersample=2).rgb
-            pictures.save_mp4(folder / "turntable.mp4", frames)
+            pictures.save_mp4(folder / "turntable.mp4", list(frames))
         seconds = {**report.seconds, "video": round(time.perf_counter() - started, 3)}
         return {
             "faces": report.faces,

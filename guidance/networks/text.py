@@ -33,6 +33,9 @@ class SlotText(nn.Module):
         self.first = nn.Embedding(count + 2, width)
         self.second = nn.Embedding(count + 2, width)
         self.color = nn.Linear(THINGS * SLOTS * 3, width)
+        self.slot = nn.Parameter(torch.randn(THINGS * SLOTS, width))
+        self.paint = nn.Linear(3, width)
+        nn.init.normal_(self.paint.weight)  # colors as loud as kinds: at torch's default they are learned last
 
     def caption_row(self, caption: Caption) -> Tensor:
         """The row of a parsed caption, (row_length,) float."""
@@ -56,10 +59,13 @@ class SlotText(nn.Module):
         """(n, row_length) of prompts; "" is the null prompt. ValueError names what is not understood."""
         return torch.stack([self.caption_row(self.vocabulary.parse(p)) if p else self.null_row() for p in prompts])
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """(n, row_length) -> (n, 3 * width)."""
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, row_length) -> (vector (n, 3 * width), tokens (n, 6, width): a slot of a kind and its color each)."""
         kinds = rows[:, :THINGS].long()
-        return torch.cat([self.first(kinds[:, 0]), self.second(kinds[:, 1]), self.color(rows[:, THINGS:])], -1)
+        first, second = self.first(kinds[:, 0]), self.second(kinds[:, 1])
+        vector = torch.cat([first, second, self.color(rows[:, THINGS:])], -1)
+        owner = torch.stack([first] * SLOTS + [second] * SLOTS, 1)
+        return vector, owner + self.slot + self.paint(rows[:, THINGS:].unflatten(1, (THINGS * SLOTS, 3)))
 
 
 class WordText(nn.Module):
@@ -89,10 +95,10 @@ class WordText(nn.Module):
         """The row of the unconditional prompt, (WORDS,)."""
         return torch.zeros(WORDS)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """(n, WORDS) -> (n, 3 * width); the null row gives the bias of the output layer."""
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, WORDS) -> (vector (n, 3 * width), tokens (n, WORDS, width)); the null row's vector is the output bias."""
         words = rows.long()
         seen = (words > 0).to(rows.dtype)[..., None]
         hidden = self.layer(self.words(words) + self.positions)
         pooled = (hidden * seen).sum(1) / seen.sum(1).clamp_min(1)
-        return self.out(pooled)
+        return self.out(pooled), hidden * seen

@@ -20,6 +20,7 @@ from guidance.networks.text import SlotText, WordText
 GRID = 16
 CAMERA = 4  # a camera row: azimuth, elevation, distance, fov (radians); distance 0 = no camera
 HARMONICS = 4
+HEAD = 16  # features of an attention head
 RAYS = 6
 
 
@@ -102,6 +103,29 @@ class Block(nn.Module):
         return x + self.conv2(F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
 
 
+class Reading(nn.Module):
+    """Every cell attends to the tokens of the text: which slot am I a part of, and what color has it?"""
+
+    def __init__(self, features: int, text: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(features // 16, features)
+        self.query = nn.Conv2d(features, features, 1)
+        self.key = nn.Linear(text, features)
+        self.value = nn.Linear(text, features)
+        self.out = nn.Conv2d(features, features, 1)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        query = self.query(self.norm(x))
+        heads = x.shape[1] // HEAD
+
+        def split(rows: Tensor) -> Tensor:
+            return rows.unflatten(-1, (heads, HEAD)).transpose(1, 2)
+
+        cells = query.flatten(2).transpose(1, 2)
+        found = F.scaled_dot_product_attention(split(cells), split(self.key(tokens)), split(self.value(tokens)))
+        return x + self.out(found.transpose(2, 3).reshape(x.shape))
+
+
 def _keep_variance(linear: nn.Linear) -> None:
     """Start a layer of the condition at full strength. With torch's default, differences between prompts and cameras
     shrink a hundredfold on their way through the layers, and the camera takes an order of magnitude longer to learn."""
@@ -137,6 +161,7 @@ class UNet(nn.Module):
         self.middle = nn.ModuleList([Block(coarse, size.width) for _ in range(2 + size.middle)])
         self.narrow2, self.narrow1 = nn.Conv2d(coarse, mid, 1), nn.Conv2d(mid, fine, 1)
         self.up2, self.up1 = Block(mid, size.width), Block(fine, size.width)
+        self.read2, self.read1 = Reading(mid, size.text), Reading(fine, size.text)
         self.norm = nn.GroupNorm(fine // 16, fine)
         self.head = nn.Conv2d(fine, picture, 3, padding=1)
         _silence(self.head)
@@ -146,7 +171,8 @@ class UNet(nn.Module):
                 _keep_variance(layer)
 
     def forward(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor) -> Tensor:
-        told = F.silu(self.told(torch.cat([self.text(text), self.eye(camera_features(camera))], -1)))
+        vector, tokens = self.text(text)
+        told = F.silu(self.told(torch.cat([vector, self.eye(camera_features(camera))], -1)))
         condition = F.silu(told + self.noise(noise_features(level.clamp(-10, 10))))
         cells = torch.cat([F.pixel_unshuffle(x, self.patch), ray_map(camera)], 1)
         h1 = self.down1(self.stem(cells.contiguous(memory_format=torch.channels_last)), condition)
@@ -155,6 +181,6 @@ class UNet(nn.Module):
         h3 = h3 + self.paint(told).view(*h3.shape)
         for block in self.middle:
             h3 = block(h3, condition)
-        h2 = self.up2(h2 + F.interpolate(self.narrow2(h3), scale_factor=2), condition)
-        h1 = self.up1(h1 + F.interpolate(self.narrow1(h2), scale_factor=2), condition)
+        h2 = self.up2(self.read2(h2 + F.interpolate(self.narrow2(h3), scale_factor=2), tokens), condition)
+        h1 = self.up1(self.read1(h1 + F.interpolate(self.narrow1(h2), scale_factor=2), tokens), condition)
         return F.pixel_shuffle(self.head(F.silu(self.norm(h1))), self.patch)

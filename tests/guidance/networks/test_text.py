@@ -48,10 +48,23 @@ def test_slot_rows_depend_on_what_is_meant_alone(slots):
 
 
 def test_slot_text_binds_colors_to_things(slots):
-    a, b = slots(slots.rows(["a red cube on a blue table", "a blue cube on a red table"]))
+    (a, b), tokens = slots(slots.rows(["a red cube on a blue table", "a blue cube on a red table"]))
     assert a.shape == (3 * 8,)
     assert torch.equal(a[:16], b[:16])
     assert not torch.allclose(a[16:], b[16:])
+    assert tokens.shape == (2, THINGS * SLOTS, 8)
+
+
+def test_a_token_tells_whose_slot_it_is_and_its_color_alone(slots):
+    """Swapped colors move the paint from one thing's first slot to the other's and change no other token."""
+    rows = slots.rows(["a red cube on a blue cylinder", "a blue cube on a red cylinder"])
+    _, (a, b) = slots(rows)
+    red, blue = (slots.paint(2 * torch.tensor(VOCABULARY.colors[c]) - 1) for c in ("red", "blue"))
+    assert torch.allclose(a[0] - red, b[0] - blue, atol=1e-6)
+    assert torch.allclose(a[SLOTS] - blue, b[SLOTS] - red, atol=1e-6)
+    same = [i for i in range(THINGS * SLOTS) if i not in (0, SLOTS)]
+    assert torch.equal(a[same], b[same])
+    assert not torch.allclose(a[0], a[SLOTS])
 
 
 def test_slot_text_refuses_unknown_words(slots):
@@ -72,11 +85,15 @@ def test_word_rows_are_hashes(words):
 
 def test_word_text_reads_words_and_their_order(words):
     rows = words.rows(["red dog", "dog red", "red cat", "RED dog."])
-    first, swapped, other, same = words(rows)
+    (first, swapped, other, same), tokens = words(rows)
     assert torch.equal(first, same)
     assert not torch.allclose(first, swapped)
     assert not torch.allclose(first, other)
+    assert tokens.shape == (4, WORDS, 8)
+    assert not tokens[0, 2:].any()
 
 
 def test_the_null_caption_is_the_bias(words):
-    assert torch.equal(words(words.null_row()[None])[0], words.out.bias)
+    vector, tokens = words(words.null_row()[None])
+    assert torch.equal(vector[0], words.out.bias)
+    assert not tokens.any()
