@@ -96,12 +96,13 @@ def test_the_loss_is_the_error_of_the_raw_output(tiny):
     """Against the formulas of v written out, with a network that speaks."""
     run = tiny.build(None, CPU)
     torch.nn.init.normal_(run.network.head.weight, std=0.1)
+    run.network.double()
     rng = torch.Generator().manual_seed(1)
-    x0, eps = torch.randn(2, 4, 3, 16, 16, generator=rng)
+    x0, eps = torch.randn(2, 4, 3, 16, 16, generator=rng, dtype=torch.float64)
     times = torch.tensor([0.1, 0.2, 0.3, 0.9], dtype=torch.float64)
-    text, camera = run.network.text.rows(["a red wall"] * 4), torch.zeros(4, 4)
+    text, camera = run.network.text.rows(["a red wall"] * 4).double(), torch.zeros(4, 4).double()
     loss = run.loss(x0, eps, times, text, camera)
-    alpha, sigma = ((math.pi / 2 * t).cos().float().reshape(-1, 1, 1, 1) for t in (times, 1 - times))
+    alpha, sigma = ((math.pi / 2 * t).cos().reshape(-1, 1, 1, 1) for t in (times, 1 - times))
     x_t = alpha * x0 + sigma * eps
     raw = run.network(x_t / (alpha**2 / 4 + sigma**2).sqrt(), (alpha / sigma).log().flatten(), text, camera)
     assert torch.allclose(loss, (raw - (alpha * eps - sigma * x0)).square().mean(), rtol=1e-5)
