@@ -103,7 +103,8 @@ class Health:
         usual = sorted(self.norms)[len(self.norms) // 2] if self.norms else norm
         self.norms.append(norm)
         if norm > most * usual > 0:
-            torch._foreach_mul_(gradients, most * usual / norm)
+            scale = most * usual / norm
+            torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage] (no public one)
         return norm
 
     def state_dict(self) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Reading(nn.Module):
         heads = x.shape[1] // HEAD
 
         def split(rows: Tensor) -> Tensor:
-            return rows.unflatten(-1, (heads, HEAD)).transpose(1, 2)
+            return rows.reshape(*rows.shape[:-1], heads, HEAD).transpose(1, 2)
 
         cells = query.flatten(2).transpose(1, 2)
         found = F.scaled_dot_product_attention(split(cells), split(self.key(tokens)), split(self.value(tokens)))

@@ -20,7 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import config
+from numba.extending import intrinsic
 
+CONFIG: Any = config  # sets its own names when imported
+INTRINSIC: Any = intrinsic  # what it makes is called without the first argument
 SHARES_PER_THREAD = 4  # more shares than threads, for when another process slows one of them down
 
 
@@ -43,7 +47,7 @@ def _cache_folder() -> Path:
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_folder())
+    CONFIG.CACHE_DIR = str(_cache_folder())
 
 EXACT = numba.njit(nogil=True, cache=True, error_model="numpy")  # rounds as torch does
 FUSED = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -52,12 +56,12 @@ SUMMED = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"cont
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix=f"kernels-{process}")
+    return ThreadPoolExecutor(CONFIG.NUMBA_NUM_THREADS, thread_name_prefix=f"kernels-{process}")
 
 
 def run(kernel: Callable[..., Any], pieces: int, *arguments: Any) -> None:
     """Call kernel(share, shares, *arguments) for all shares of `pieces` pieces, on NUMBA_NUM_THREADS threads."""
-    threads = numba.config.NUMBA_NUM_THREADS
+    threads = CONFIG.NUMBA_NUM_THREADS
     shares = min(pieces, threads * SHARES_PER_THREAD)
     ticket = itertools.count()
 

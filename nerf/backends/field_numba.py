@@ -41,9 +41,10 @@ def fits(field: "HashField") -> bool:
 
 def weights_of(field: "HashField") -> Weights:
     """The parameters of `field` for the kernels, sharing memory."""
-    network = (x.detach().reshape(-1).numpy() for x in field.network)
+    hidden, hidden_bias, out, out_bias = (x.detach().reshape(-1).numpy() for x in field.network)
     blob = field.blob
-    return Weights(words(field.table), *network, blob.strength, blob.strength / blob.radius, blob.gain)
+    slope = blob.strength / blob.radius
+    return Weights(words(field.table), hidden, hidden_bias, out, out_bias, blob.strength, slope, blob.gain)
 
 
 class Scratch(NamedTuple):

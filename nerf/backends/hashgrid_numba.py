@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 from torch import Tensor
 
-from nerf.backends.compiled import FUSED, run
+from nerf.backends.compiled import FUSED, INTRINSIC, run
 from nerf.encoding import PRIMES, HashGrid
 
 BLOCK = 128
@@ -50,7 +49,7 @@ def levels_of(grid: HashGrid) -> Levels:
     )
 
 
-@intrinsic
+@INTRINSIC
 def pair(typing: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
     """Two float32 as one 8-byte word; numba knows such a word as a float64."""
 
@@ -61,7 +60,7 @@ def pair(typing: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
     return types.float64(types.float32, types.float32), build
 
 
-@intrinsic
+@INTRINSIC
 def low_of(typing: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     """The first float32 of a word."""
 
@@ -71,7 +70,7 @@ def low_of(typing: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     return types.float32(types.float64), build
 
 
-@intrinsic
+@INTRINSIC
 def high_of(typing: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     """The second float32 of a word."""
 
@@ -81,11 +80,11 @@ def high_of(typing: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     return types.float32(types.float64), build
 
 
-@intrinsic
+@INTRINSIC
 def add_scaled(typing: Any, total: Any, weight: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     """total + weight * word, on both float32 of the words."""
 
-    def build(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         total, word = (builder.bitcast(x, PAIR) for x in (args[0], args[2]))
         scale = builder.insert_element(ir.Constant(PAIR, ir.Undefined), args[1], LANE(0))
         scale = builder.insert_element(scale, args[1], LANE(1))
@@ -294,16 +293,16 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         points, table = ctx.saved_tensors
-        levels, grad = levels_of(ctx.grid), grad.contiguous().numpy()
+        levels, given = levels_of(ctx.grid), grad.contiguous().numpy()
         by_points = by_table = None
         if ctx.needs_input_grad[0]:
             by_points = torch.empty_like(points)
             blocks = -(-len(points) // BLOCK)
-            arguments = points.numpy(), words(table), grad, levels, ctx.active, by_points.numpy()
+            arguments = points.numpy(), words(table), given, levels, ctx.active, by_points.numpy()
             run(_backward_points, blocks, *arguments)
         if ctx.needs_input_grad[1]:
             by_table = torch.empty_like(table)
-            run(_backward_table, ctx.grid.levels, points.numpy(), grad, levels, ctx.active, words(by_table))
+            run(_backward_table, ctx.grid.levels, points.numpy(), given, levels, ctx.active, words(by_table))
         return by_points, by_table, None, None
 
 

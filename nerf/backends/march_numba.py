@@ -122,14 +122,14 @@ def march(
     origins: np.ndarray, directions: np.ndarray, offset: np.ndarray, step: float, occupied: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances (S,) of the packed samples of rays (R, 3), and where each ray's begin (R + 1,)."""
-    count, resolution, step = len(offset), round(len(occupied) ** (1 / 3)), f32(step)
-    words = (math.ceil(2 * math.sqrt(3) / float(step)) + 1) // WORD + 1
+    count, resolution, width = len(offset), round(len(occupied) ** (1 / 3)), f32(step)
+    words = (math.ceil(2 * math.sqrt(3) / float(width)) + 1) // WORD + 1
     seen, nears = np.empty((count, words), np.uint64), np.empty(count, f32)
     starts = np.zeros(count + 1, np.int64)
     cells = occupied.view(np.uint8)
     inner, pieces = bounds(cells, resolution), -(-count // RAYS)
-    run(_count, pieces, origins, directions, offset, step, cells, resolution, inner, seen, nears, starts)
+    run(_count, pieces, origins, directions, offset, width, cells, resolution, inner, seen, nears, starts)
     np.cumsum(starts, out=starts)
     t = np.empty(starts[-1], f32)
-    run(_fill, pieces, offset, step, seen, nears, starts, t)
+    run(_fill, pieces, offset, width, seen, nears, starts, t)
     return t, starts

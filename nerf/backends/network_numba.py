@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from nerf.backends.compiled import FUSED, SUMMED
+from nerf.backends.compiled import FUSED, INTRINSIC, SUMMED
 from nerf.backends.hashgrid_numba import BLOCK
 
 WIDTH, HIDDEN, OUTPUTS = 16, 32, 4
@@ -25,7 +24,7 @@ E6, E5, E4, E3 = f32(1 / 720), f32(1 / 120), f32(1 / 24), f32(1 / 6)
 L11, L9, L7, L5, L3 = f32(1 / 11), f32(1 / 9), f32(1 / 7), f32(1 / 5), f32(1 / 3)
 
 
-@intrinsic
+@INTRINSIC
 def _float_of(typing: Any, bits: Any) -> tuple[Any, Callable[..., Any]]:
     """The float32 with the given bits."""
 

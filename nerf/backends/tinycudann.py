@@ -28,7 +28,7 @@ def _module(grid: HashGrid) -> torch.nn.Module:
         "base_resolution": grid.base,
         "per_level_scale": grid.growth,
     }
-    return tinycudann.Encoding(3, settings)
+    return tinycudann.Encoding(3, settings)  # pyright: ignore[reportAttributeAccessIssue] (means this file)
 
 
 def encode(points: Tensor, table: Tensor, grid: HashGrid, active: int) -> Tensor:

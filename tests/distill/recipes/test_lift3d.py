@@ -156,8 +156,7 @@ def test_a_step_with_nan_is_skipped_and_a_row_of_them_ends_the_run(oracle):
     assert isinstance(report["health"], Warned)
     assert torch.equal(run.field.table, before)
     with pytest.raises(RunFailed, match="not finite"):
-        for index in range(2, 20):
-            run.step(index)
+        list(map(run.step, range(2, 20)))
 
 
 def test_a_vanishing_object_is_revived_twice_then_given_up():
