@@ -51,6 +51,9 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
 
 EXACT = numba.njit(nogil=True, cache=True, error_model="numpy")  # rounds as torch does
 FUSED = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+# A part of a FUSED kernel. A kernel that calls others counts references to its arrays on every call, atomically; one
+# whose parts are inlined does not, which matters where a call is a block of 128 points.
+PART = numba.njit(error_model="numpy", fastmath={"contract", "nsz"}, inline="always")
 SUMMED = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
 
 

@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from torch import Tensor
 
-from nerf.backends.compiled import FUSED, INTRINSIC, run
+from nerf.backends.compiled import FUSED, INTRINSIC, PART, run
 from nerf.encoding import PRIMES, HashGrid
 
 BLOCK = 128
@@ -94,7 +94,7 @@ def add_scaled(typing: Any, total: Any, weight: Any, word: Any) -> tuple[Any, Ca
     return types.float64(types.float64, types.float32, types.float64), build
 
 
-@FUSED
+@PART
 def _weights(x, y, z, scale, weight):
     """Trilinear weights (8 * BLOCK) of a block of points (BLOCK,) of the unit cube; corner bits are x, y, z."""
     for i in range(BLOCK):
@@ -111,7 +111,7 @@ def _weights(x, y, z, scale, weight):
         weight[7 * BLOCK + i] = fx * fy * fz
 
 
-@FUSED
+@PART
 def _rows_hashed(x, y, z, scale, offset, size, row):
     """Table rows (8 * BLOCK); a hashed level's size is a power of two."""
     mask = size - u32(1)
@@ -130,13 +130,13 @@ def _rows_hashed(x, y, z, scale, offset, size, row):
         row[7 * BLOCK + i] = offset + ((x1 ^ y1 ^ z1) & mask)
 
 
-@FUSED
+@PART
 def _wrap(index, size):
     """index modulo size for index < 2 size: the smaller of the unsigned index and index - size."""
     return min(u32(index), u32(index - size))
 
 
-@FUSED
+@PART
 def _rows_dense(x, y, z, scale, offset, size, stride, row):
     """Table rows (8 * BLOCK) where every node has its own. Past the last node the index wraps, as in tinycudann."""
     plane = stride * stride
@@ -165,25 +165,36 @@ def locate(x, y, z, level, levels, row, weight):
         _rows_dense(x, y, z, scale, levels.offset[level], levels.size[level], stride, row)
 
 
+@PART
+def _collect(table, row, weight, i):
+    """Both features of the block's point i on a level, as a word."""
+    total = 0.0
+    for corner in range(8):
+        total = add_scaled(total, weight[corner * BLOCK + i], table[u64(row[corner * BLOCK + i])])
+    return total
+
+
+@PART
+def _spread(table, row, weight, i, word):
+    """The way back of `_collect`: add the gradient of point i's features, a word."""
+    for corner in range(8):
+        index = u64(row[corner * BLOCK + i])
+        table[index] = add_scaled(table[index], weight[corner * BLOCK + i], word)
+
+
 @FUSED
 def gather(table, row, weight, low, high):
     """Both features (BLOCK,) of a level, given its rows and weights; `table` (E,) of words."""
     for i in range(BLOCK):
-        total = 0.0
-        for corner in range(8):
-            total = add_scaled(total, weight[corner * BLOCK + i], table[u64(row[corner * BLOCK + i])])
-        low[i] = low_of(total)
-        high[i] = high_of(total)
+        word = _collect(table, row, weight, i)
+        low[i], high[i] = low_of(word), high_of(word)
 
 
 @FUSED
 def scatter(table, row, weight, low, high, count):
     """Add gradients of the first `count` points' features to the rows of `table` (E,) of words."""
     for i in range(count):
-        word = pair(low[i], high[i])
-        for corner in range(8):
-            index = u64(row[corner * BLOCK + i])
-            table[index] = add_scaled(table[index], weight[corner * BLOCK + i], word)
+        _spread(table, row, weight, i, pair(low[i], high[i]))
 
 
 @FUSED
@@ -197,38 +208,35 @@ def load_block(points, first, count, x, y, z):
 
 @FUSED
 def _forward(share, shares, points, table, levels, active, out):
-    """Fill out (n, 2 L); pieces are blocks."""
+    """Fill out (n, L) of words; pieces are blocks."""
     x, y, z = np.empty(BLOCK, f32), np.empty(BLOCK, f32), np.empty(BLOCK, f32)
-    low, high = np.empty(BLOCK, f32), np.empty(BLOCK, f32)
     row, weight = np.empty(8 * BLOCK, np.uint32), np.empty(8 * BLOCK, f32)
     for first in range(share * BLOCK, len(points), shares * BLOCK):
         count = min(BLOCK, len(points) - first)
         load_block(points, first, count, x, y, z)
-        out[first : first + count, 2 * active :] = 0
+        out[first : first + count, active:] = 0.0
         for level in range(active):
             locate(x, y, z, level, levels, row, weight)
-            gather(table, row, weight, low, high)
             for i in range(count):
-                out[first + i, 2 * level], out[first + i, 2 * level + 1] = low[i], high[i]
+                out[first + i, level] = _collect(table, row, weight, i)
 
 
 @FUSED
-def _backward_table(share, shares, points, grad, levels, active, out):
-    """Fill out (E,) with the gradient of the table for grad (n, 2 L); pieces are levels."""
-    x, y, z = np.empty(BLOCK, f32), np.empty(BLOCK, f32), np.empty(BLOCK, f32)
-    low, high = np.empty(BLOCK, f32), np.empty(BLOCK, f32)
+def _backward_table(share, shares, x, y, z, grad, levels, active, out):
+    """Fill out (E,) with the gradient of the table for grad (n, L) of words; x, y, z are padded to whole blocks.
+
+    Pieces are levels.
+    """
     row, weight = np.empty(8 * BLOCK, np.uint32), np.empty(8 * BLOCK, f32)
     for level in range(share, len(levels.size), shares):
         clear(out, level, levels)
         if level >= active:
             continue
-        for first in range(0, len(points), BLOCK):
-            count = min(BLOCK, len(points) - first)
-            load_block(points, first, count, x, y, z)
-            for i in range(count):
-                low[i], high[i] = grad[first + i, 2 * level], grad[first + i, 2 * level + 1]
-            locate(x, y, z, level, levels, row, weight)
-            scatter(out, row, weight, low, high, count)
+        for first in range(0, len(grad), BLOCK):
+            end = first + BLOCK
+            locate(x[first:end], y[first:end], z[first:end], level, levels, row, weight)
+            for i in range(min(BLOCK, len(grad) - first)):
+                _spread(out, row, weight, i, grad[first + i, level])
 
 
 @FUSED
@@ -241,7 +249,7 @@ def clear(table, level, levels):
 
 @FUSED
 def _backward_points(share, shares, points, table, grad, levels, active, out):
-    """Fill out (n, 3) with the gradient of the points for grad (n, 2 L); pieces are blocks."""
+    """Fill out (n, 3) with the gradient of the points for grad (n, L) of words; pieces are blocks."""
     x, y, z = np.empty(BLOCK, f32), np.empty(BLOCK, f32), np.empty(BLOCK, f32)
     row, weight = np.empty(8 * BLOCK, np.uint32), np.empty(8 * BLOCK, f32)
     v = np.empty(8, f32)
@@ -253,10 +261,10 @@ def _backward_points(share, shares, points, table, grad, levels, active, out):
             locate(x, y, z, level, levels, row, weight)
             scale = levels.scale[level]
             for i in range(count):
+                low, high = low_of(grad[first + i, level]), high_of(grad[first + i, level])
                 for corner in range(8):
                     word = table[u64(row[corner * BLOCK + i])]
-                    v[corner] = low_of(word) * grad[first + i, 2 * level]
-                    v[corner] += high_of(word) * grad[first + i, 2 * level + 1]
+                    v[corner] = low_of(word) * low + high_of(word) * high
                 px, py, pz = x[i] * scale + HALF, y[i] * scale + HALF, z[i] * scale + HALF
                 dx, dy, dz = _slopes(v, px - f32(i32(px)), py - f32(i32(py)), pz - f32(i32(pz)))
                 out[first + i, 0] += scale * dx
@@ -278,7 +286,12 @@ def _slopes(v, x, y, z):
 
 def words(table: Tensor) -> np.ndarray:
     """A table (E, 2) as words (E,), sharing memory."""
-    return table.detach().numpy().view(np.float64)[:, 0]
+    return pairs(table)[:, 0]
+
+
+def pairs(rows: Tensor) -> np.ndarray:
+    """Rows (n, 2 m) as words (n, m), sharing memory."""
+    return rows.detach().numpy().view(np.float64)
 
 
 class _Encode(torch.autograd.Function):
@@ -287,22 +300,24 @@ class _Encode(torch.autograd.Function):
         ctx.save_for_backward(points, table)
         ctx.grid, ctx.active = grid, active
         out = torch.empty(len(points), grid.width)
-        run(_forward, -(-len(points) // BLOCK), points.numpy(), words(table), levels_of(grid), active, out.numpy())
+        run(_forward, -(-len(points) // BLOCK), points.numpy(), words(table), levels_of(grid), active, pairs(out))
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         points, table = ctx.saved_tensors
-        levels, given = levels_of(ctx.grid), grad.contiguous().numpy()
+        levels, given = levels_of(ctx.grid), pairs(grad.contiguous())
+        blocks = -(-len(points) // BLOCK)
         by_points = by_table = None
         if ctx.needs_input_grad[0]:
             by_points = torch.empty_like(points)
-            blocks = -(-len(points) // BLOCK)
             arguments = points.numpy(), words(table), given, levels, ctx.active, by_points.numpy()
             run(_backward_points, blocks, *arguments)
         if ctx.needs_input_grad[1]:
-            by_table = torch.empty_like(table)
-            run(_backward_table, ctx.grid.levels, points.numpy(), given, levels, ctx.active, words(by_table))
+            by_table = torch.from_numpy(np.empty(table.shape, f32))  # in huge pages, which torch does not ask for
+            columns = points.new_zeros(3, blocks * BLOCK)
+            columns[:, : len(points)] = points.t()
+            run(_backward_table, ctx.grid.levels, *columns.numpy(), given, levels, ctx.active, words(by_table))
         return by_points, by_table, None, None
 
 
