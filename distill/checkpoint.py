@@ -81,6 +81,8 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{source} is not a checkpoint of Scorelift")
     if data["schema"] != SCHEMA:
         raise CheckpointError(f"{source} has schema {data['schema']}, this version reads {SCHEMA}; start the run anew")
+    if type(data["step"]) is not int or data["step"] < 0 or not isinstance(data["state"], dict):
+        raise CheckpointError(_damaged(source, path))
     return Checkpoint(data["step"], data["state"])
 
 

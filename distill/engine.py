@@ -130,7 +130,7 @@ def restore(run: Run, out: Path) -> int:
         run.load_state_dict(checkpoint.state)
     except CheckpointError:
         raise
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"the checkpoint in {out} does not fit its recipe: {reason}") from error
     return checkpoint.step

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_synced(path: Path, data: bytes | memoryview) -> None:

@@ -98,6 +98,9 @@ class Denoiser:
         for name in ("learning_rate", "half_life"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+        for name in ("data", "cache"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} is empty; name a folder")
         if self.warmup < 0:
             raise ValueError(f"warmup must be at least 0 steps, got {self.warmup}")
         for name in ("drop", "cooldown"):

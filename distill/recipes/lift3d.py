@@ -41,6 +41,7 @@ DEFAULT_LAW = CameraLaw(
 )
 REFRESH = 16  # steps between looks at the occupancy grid
 WHITE = torch.ones(3)
+EDGE = 0.1  # of `bends`: a step in depth, in world units
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Lift3D:
         ray_step: distance between samples on a ray.
         sparsity: weight of the mean opacity, against fog.
         opaque: weight of the entropy of the opacity, rising from half-way on.
+        spread: weight of the variance of the depth along a ray, against fog and hollow bodies, rising with the run.
+        bend: weight of kinks between neighboring depths, which flat colors do not forbid, rising with the run.
         clip: largest norm of the gradient, relative to its running mean.
         mesh_resolution: cells along each axis when the surface is extracted.
         faces: most faces of the mesh.
@@ -92,7 +95,9 @@ class Lift3D:
     albedo_share: float = 0.1
     ray_step: float = 0.03
     sparsity: float = 10.0
-    opaque: float = 10.0
+    opaque: float = 100.0
+    spread: float = 6000.0
+    bend: float = 2000.0
     clip: float = 4.0
     mesh_resolution: int = 128
     faces: int = 20_000
@@ -114,6 +119,21 @@ class Lift3D:
         if teacher is None:
             raise ValueError("lift3d needs a teacher")
         return Lift3DRun(self, teacher, device)
+
+
+def bends(picture: Picture) -> Tensor:
+    """How much depths of neighboring pixels deviate from a line, mean over the pictures; a scalar.
+
+    Three opaque pixels in a row or column, second difference of their depths, at most EDGE each: what is larger is an
+    edge of the object, and is left alone.
+    """
+    total = picture.depth.new_zeros(())
+    for depth, opacity in ((picture.depth, picture.opacity), (picture.depth.mT, picture.opacity.mT)):
+        solid = opacity.detach() > 0.9
+        row = solid[..., 2:] & solid[..., 1:-1] & solid[..., :-2]
+        bend = (depth[..., 2:] - 2 * depth[..., 1:-1] + depth[..., :-2]).abs()
+        total = total + (bend.clamp_max(EDGE) * row).sum()
+    return total / picture.depth.numel()
 
 
 class Lift3DRun:
@@ -184,7 +204,10 @@ class Lift3DRun:
         opacity = picture.opacity.clamp(1e-4, 1 - 1e-4)
         entropy = -(opacity * opacity.log() + (1 - opacity) * (1 - opacity).log()).mean()
         late = max(0.0, 2 * progress - 1)
-        return self.recipe.sparsity * self.health.thin * opacity.mean() + self.recipe.opaque * late * entropy
+        thin = self.recipe.sparsity * self.health.thin * opacity.mean()
+        fog = (picture.spread * picture.opacity.detach()).mean() if picture.spread is not None else 0.0
+        shape = self.recipe.spread * fog + self.recipe.bend * bends(picture)
+        return thin + self.recipe.opaque * late * entropy + min(1.0, 2 * progress) * shape
 
     @torch.no_grad()
     def photograph(self, cameras: Cameras, size: int, *, background: Tensor = WHITE) -> Picture:
