@@ -27,11 +27,20 @@ COMMANDS = {
 }
 
 
+# What tyro says, and what a person should read instead
+PLAINER = (
+    (r"Error parsing recipe: ", ""),
+    (r"Error parsing (\S+): .*invalid literal for int\(\) with base 10: (.*)", r"\1 takes a whole number, got \2"),
+    (r"Error parsing (\S+): .*could not convert string to float: (.*)", r"\1 takes a number, got \2"),
+    (r"Unrecognized options: ([^-].*)", r"did not expect: \1 (put several words in quotes)"),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 gave up or a defect, 2 a mistake of the user."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if given[:1] in (["-h"], ["--help"]):
+        if given[:1] in (["-h"], ["--help"], ["help"]):
             print(_help())
             return 0
         if given == ["--version"]:
@@ -92,7 +101,10 @@ def _condensed(box: str) -> str:
         if inside.startswith("─"):
             break
         kept.append(inside)
-    return " ".join(kept)
+    line = " ".join(kept)
+    for pattern, plainer in PLAINER:
+        line = re.sub(pattern, plainer, line)
+    return line.rstrip(".")
 
 
 def _report(error: Exception) -> str:

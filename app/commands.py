@@ -40,16 +40,16 @@ class Generate:
     def __call__(self) -> int:
         if not self.prompt.strip():
             raise UserError('the prompt is empty: name a thing, for example "a red mushroom"')
-        name = self.teacher or ("oracle-16" if self.quality == "test" else "embedded")
+        usual = "oracle-16" if self.quality == "test" else "embedded"
         with blamed_on_input():
-            name = check(name, self.prompt)
+            name = check(usual if self.teacher is None else self.teacher, self.prompt)
 
         from app import presets, runs
         from app.work import start
 
         with blamed_on_input():
             recipe = presets.changed(presets.find(self.quality)(self.prompt, self.seed), self.steps, self.objective)
-        job = runs.Job(recipe, name)
+            job = runs.Job(recipe, name)
         return start(job, self.out, f"{runs.slug(self.prompt)}-{self.seed}")
 
 

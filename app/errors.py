@@ -1,10 +1,13 @@
-"""What went wrong, sorted: by the user, by the disk, or by the program."""
+"""What went wrong, sorted: by the user, by the machine, or by the program."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from distill.files import FULL_DISK
+
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 class UserError(ValueError):
@@ -30,6 +33,22 @@ def blamed_on_input() -> Iterator[None]:
         raise UserError(one_line(error)) from error
 
 
+@contextmanager
+def blamed_on_machine(folder: Path) -> Iterator[None]:
+    """Around a run's work in its `folder`: what disk or memory refuse becomes a UserError that says how to go on."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise UserError("out of memory; close other programs, or make a new run that asks for less") from error
+        refused = refusal(error)
+        if refused is None:
+            raise
+        raise UserError(f"{refused}, then: scorelift resume {folder}") from error
+
+
 def one_line(error: BaseException) -> str:
     """The message of `error` without line breaks; for an OSError the reason and the file, without its number."""
     if isinstance(error, OSError) and error.strerror:
@@ -39,10 +58,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def is_full_disk(error: BaseException | None) -> bool:
-    """Whether `error`, or what it was raised from, is an OSError about a full disk."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is Python's, numpy's or torch's way to say that memory does not suffice."""
+    torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and torchs)
+
+
+def refusal(error: BaseException | None) -> str | None:
+    """What the file system refused and the remedy, where `error`, or what it was raised from, is such a refusal."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL_DISK:
-            return True
+            return "disk full; free space"
+        if isinstance(error, OSError) and error.errno in FORBIDDEN:
+            return f"{one_line(error)}; make it writable"
         error = error.__cause__
-    return False
+    return None

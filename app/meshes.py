@@ -14,6 +14,8 @@ from nerf.export import Placement, export
 from nerf.mesh_load import load
 from nerf.mesh_textured import TexturedMesh
 
+LARGEST_TEXTURE = 8192
+
 
 def export_again(
     folder: Path,
@@ -27,6 +29,10 @@ def export_again(
 
     With `faces` or `texture` the mesh is taken anew from the run's checkpoint, otherwise from its mesh.glb.
     """
+    if faces is not None and faces < 4:
+        raise UserError(f"faces must be at least 4, got {faces}")
+    if texture is not None and not 16 <= texture <= LARGEST_TEXTURE:
+        raise UserError(f"texture must be between 16 and {LARGEST_TEXTURE} pixels, got {texture}")
     job = Job.read(folder)
     if not isinstance(job.recipe, Lift3D):
         raise UserError(f"{folder} holds no mesh: it is a run of {type(job.recipe).__name__}")
@@ -35,7 +41,13 @@ def export_again(
         mesh = (
             _finished(folder) if faces is None and texture is None else _anew(folder, job, job.recipe, faces, texture)
         )
-        return export(mesh, _untaken(folder / "exports", suffix), placement)
+        path = _untaken(folder / "exports", suffix)
+        try:
+            return export(mesh, path, placement)
+        except BaseException:
+            for part in path.parent.glob(f"{path.stem}.*"):  # an OBJ without its texture is of no use
+                part.unlink()
+            raise
 
 
 def _finished(folder: Path) -> TexturedMesh:

@@ -22,9 +22,10 @@ from typing import Any
 
 import torch
 
-from app.errors import UserError, blamed_on_input, is_full_disk, one_line
+from app.errors import UserError, blamed_on_input, blamed_on_machine, one_line
+from app.locks import alone
 from app.stopping import Stop
-from app.teachers import ORACLE
+from app.teachers import CARD, oracle_side
 from distill.catalog.oracle import OracleTeacher
 from distill.checkpoint import CheckpointError, previous
 from distill.engine import CHECKPOINT, EVENTS, Pace, Recipe, Run, optimize, restore
@@ -45,6 +46,10 @@ class Job:
     recipe: Recipe
     teacher: str | None
 
+    def __post_init__(self) -> None:
+        if not -(2**63) <= self.recipe.seed < 2**64:
+            raise ValueError(f"seed must be a whole number of 64 bits, got {self.recipe.seed}")
+
     def to_json(self) -> str:
         return json.dumps({"teacher": self.teacher, "recipe": json.loads(recipe_to_json(self.recipe))}, indent=2) + "\n"
 
@@ -59,9 +64,11 @@ class Job:
                 data = json.loads(path.read_text(encoding="utf-8"))
                 if not isinstance(data, dict) or set(data) != {"teacher", "recipe"}:
                     raise ValueError("needs exactly the entries teacher and recipe")
+                if not isinstance(data["teacher"], str | None):
+                    raise ValueError(f"teacher: expected a name, got {data['teacher']!r:.60}")
                 return Job(recipe_from_json(json.dumps(data["recipe"])), data["teacher"])
             except ValueError as error:
-                raise ValueError(f"{path}: {one_line(error)}") from error
+                raise ValueError(f"{path}: {one_line(error)}; mend it, or start a new run") from error
 
 
 def claim(job: Job, out: str | None, name: str) -> Path:
@@ -69,9 +76,13 @@ def claim(job: Job, out: str | None, name: str) -> Path:
 
     UserError where `out` holds something already or cannot be written: no earlier result is ever touched.
     """
-    with blamed_on_input():
+    if out is not None and not out.strip():
+        raise UserError("--out is empty; name a folder, or leave it out")
+    try:
         folder = _fresh(Path(out)) if out is not None else _numbered(Path("runs"), name)
         write_atomically(folder / CONFIG, job.to_json().encode())
+    except OSError as error:
+        raise UserError(f"cannot make the run's folder: {one_line(error)}; name another one by --out") from error
     return folder
 
 
@@ -112,10 +123,14 @@ def _numbered(parent: Path, name: str) -> Path:
 
 def open_teacher(name: str, device: torch.device) -> Teacher:
     """The teacher that `teachers.check` let pass, on `device`. ValueError, in one line, where it cannot be opened."""
-    oracle = ORACLE.fullmatch(name)
-    if oracle:
-        return OracleTeacher(int(oracle[1] or 64))
-    return load_teacher(embedded_folder() if name == "embedded" else Path(name), device)
+    side = oracle_side(name)
+    if side:
+        return OracleTeacher(side)
+    folder = embedded_folder() if name == "embedded" else Path(name)
+    if not (folder / CARD).is_file():
+        remedy = "reinstall Scorelift" if name == "embedded" else f"put it back, or write its new place into {CONFIG}"
+        raise ValueError(f"the teacher {name!r} is not at {folder}; {remedy}")
+    return load_teacher(folder, device)
 
 
 def open_run(folder: Path, job: Job) -> tuple[Run, int]:
@@ -125,32 +140,35 @@ def open_run(folder: Path, job: Job) -> tuple[Run, int]:
         teacher = None if job.teacher is None else open_teacher(job.teacher, device)
         run = job.recipe.build(teacher, device)
         saved = folder / CHECKPOINT
-        return run, restore(run, folder) if saved.exists() or previous(saved).exists() else 0
+        start = restore(run, folder) if saved.exists() or previous(saved).exists() else 0
+        if start > job.recipe.steps:
+            raise CheckpointError(
+                f"the checkpoint in {folder} stands at step {start}, but {CONFIG} has {job.recipe.steps} steps; "
+                f"mend it, or start a new run"
+            )
+        return run, start
 
 
 def carry_out(folder: Path, job: Job, stop: Stop) -> Iterator[Event]:
     """Start or resume the run in `folder` and see it through: its events, the last of them Failed or Finished.
 
-    UserError where the teacher, the checkpoint or the disk is at fault.
+    UserError where the teacher, the checkpoint or the machine is at fault, or another process is at work in `folder`.
+    A kill loses what was done in 20 seconds, or in a tenth of the run where that is less.
     """
     began = time.perf_counter()
-    run, start = open_run(folder, job)
     steps = job.recipe.steps
-    ready = time.perf_counter() - began
-    pace = Pace(preview_every=max(10, steps // 10))
-    try:
-        for event in optimize(run, steps=steps, out=folder, start=start, stop=stop, pace=pace):
-            if isinstance(event, Finished) and not event.stopped:
-                write_atomically(folder / RESULTS, _summary(folder, job, ready, event).encode())
-            yield event
-    except CheckpointError as error:
-        raise UserError(one_line(error)) from error
-    except Exception as error:
-        if not is_full_disk(error):
-            raise
-        raise UserError(
-            f"disk full while writing into {folder}; free space, then: scorelift resume {folder}"
-        ) from error
+    every = max(10, steps // 10)
+    with blamed_on_machine(folder), alone(folder / CONFIG):
+        run, start = open_run(folder, job)
+        ready = time.perf_counter() - began
+        pace = Pace(save_every=every, preview_every=every)
+        try:
+            for event in optimize(run, steps=steps, out=folder, start=start, stop=stop, pace=pace):
+                if isinstance(event, Finished) and not event.stopped:
+                    write_atomically(folder / RESULTS, _summary(folder, job, ready, event).encode())
+                yield event
+        except CheckpointError as error:
+            raise UserError(one_line(error)) from error
 
 
 def _summary(folder: Path, job: Job, ready: float, end: Finished) -> str:

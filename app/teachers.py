@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
-from app.errors import UserError
+from app.errors import UserError, one_line
 from guidance.vocabulary import load_vocabulary
 
-ORACLE = re.compile(r"oracle(?:-(\d+))?")
+ORACLE = re.compile(r"oracle(?:-(\d{1,9}))?")
+SHARPEST = 512
 CARD, VOCABULARY = "teacher.json", "vocabulary.json"
 TEACHERS = {
     "embedded": "ships with Scorelift; `scorelift words` lists what it knows",
@@ -18,12 +19,33 @@ TEACHERS = {
 def check(name: str, prompt: str) -> str:
     """The name to keep of a teacher, absolute for a folder, after a look that costs nothing at whether it exists and
     knows the words of `prompt`. UserError or ValueError, in one line, where not."""
-    if name == "embedded" or ORACLE.fullmatch(name):
+    if name == "embedded" or oracle_side(name):
         load_vocabulary().parse(prompt)
         return name
     folder = Path(name).absolute()
     if not (folder / CARD).is_file():
-        raise UserError(f"no teacher {name!r}: give {', '.join(list(TEACHERS)[:-1])} or a folder with a {CARD}")
+        inside = folder / "teacher"  # of a run that trained one
+        remedy = f"did you mean {inside}?" if (inside / CARD).is_file() else f"give {_known()}"
+        raise UserError(f"no teacher {name!r}; {remedy}")
     if (folder / VOCABULARY).is_file():
-        load_vocabulary(folder / VOCABULARY).parse(prompt)
+        try:
+            words = load_vocabulary(folder / VOCABULARY)
+        except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
+            raise UserError(f"{folder / VOCABULARY} is damaged ({one_line(error)}); copy the teacher again") from error
+        words.parse(prompt)
     return str(folder)
+
+
+def oracle_side(name: str) -> int | None:
+    """The pixels a side that the oracle called `name` looks at; None for another teacher. UserError where too many."""
+    found = ORACLE.fullmatch(name)
+    if found is None:
+        return None
+    side = int(found[1] or 64)
+    if not 1 <= side <= SHARPEST:
+        raise UserError(f"the oracle looks at 1 to {SHARPEST} pixels, got {name!r}; the usual one is oracle-64")
+    return side
+
+
+def _known() -> str:
+    return f"{', '.join(list(TEACHERS)[:-1])} or a folder with a {CARD}"

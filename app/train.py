@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes, arg
 
 from app import runs
+from app.errors import blamed_on_input
 from app.work import start
 from distill.recipes.denoiser import Denoiser
 
@@ -24,7 +25,8 @@ class Train:
 
     def __call__(self) -> int:
         places = {name: _absolute(getattr(self.recipe, name)) for name in ("data", "cache", "start_from")}
-        job = runs.Job(replace(self.recipe, **places), None)
+        with blamed_on_input():
+            job = runs.Job(replace(self.recipe, **places), None)
         name = f"teacher-{runs.slug(Path(self.recipe.data).name)}-{self.recipe.seed}"
         return start(job, self.out, name)
 

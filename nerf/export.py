@@ -33,16 +33,16 @@ class Placement:
     """How a scene lies in a file. The scene has y up, faces +z and fits [-1, 1]^3.
 
     up: the axis that points up in the file; z suits Blender's STL import and printers, y everything else.
-    scale: factor on all coordinates. Scene units are meters in a GLB, as glTF demands; in an STL one scene unit is
-    50 mm, so that an asset of the box's size is 10 cm tall.
+    scale: factor on all coordinates, between 1e-6 and 1e6. Scene units are meters in a GLB, as glTF demands; in an STL
+    one scene unit is 50 mm, so that an asset of the box's size is 10 cm tall.
     """
 
     up: Literal["y", "z"] = "y"
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale < float("inf"):
-            raise ValueError(f"the scale must be a positive number, got {self.scale}")
+        if not 1e-6 <= self.scale <= 1e6:  # beyond, coordinates of six decimals or of float32 run out
+            raise ValueError(f"the scale must be between 1e-6 and 1e6, got {self.scale}")
 
     def apply(self, mesh: TexturedMesh) -> TexturedMesh:
         turn = np.eye(3) if self.up == "y" else np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])

@@ -18,7 +18,8 @@ def load(package: ModuleType, name: str) -> type:
     """The one public class of the module `name`. ValueError on an unknown name; TypeError on a module with another
     number of public classes, which is a mistake of whoever wrote the module."""
     if name not in names(package):
-        raise ValueError(f"{package.__name__} has no {name!r}; known: {', '.join(names(package))}")
+        kind = package.__name__.rpartition(".")[2]
+        raise ValueError(f"{name!r} is not among the {kind}; known: {', '.join(names(package))}")
     module = import_module(f"{package.__name__}.{name}")
     own = [
         value

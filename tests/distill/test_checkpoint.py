@@ -110,6 +110,10 @@ def test_foreign_files_are_refused(path):
     torch.save({"schema": 0, "step": 1, "state": {}}, path)
     with pytest.raises(CheckpointError, match="has schema 0"):
         load(path)
+    for step, content in (("1", {}), (True, {}), (-1, {}), (1, [])):
+        torch.save({"schema": 1, "step": step, "state": content}, path)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            load(path)
     path.unlink()
     with pytest.raises(CheckpointError, match="no checkpoint"):
         load(path)

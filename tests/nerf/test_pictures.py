@@ -1,6 +1,7 @@
 import errno
 import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,28 @@ def test_a_film_that_breaks_off_leaves_the_earlier_one(tmp_path):
         save_mp4(path, frames())
     with pytest.raises(ValueError, match="no frames"):
         save_mp4(path, [])
+    assert path.read_bytes() == b"earlier"
+    assert os.listdir(tmp_path) == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "number"), [("Error writing trailer: No space left on device", errno.ENOSPC), ("a strange end", None)]
+)
+def test_a_film_that_ffmpeg_gives_up_leaves_the_earlier_one(tmp_path, monkeypatch, words, number):
+    """As on a full disk, where ffmpeg leaves a cut film behind, and says so only by its exit code."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"earlier")
+
+    def give_up(command, **_):
+        Path(command[-1]).write_bytes(b"cut")
+        return subprocess.CompletedProcess(command, 228, b"", words.encode())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", give_up)
+        with pytest.raises(ValueError, match=words.removeprefix("Error writing trailer: ")) as caught:
+            save_mp4(path, [flat([0.5, 0.5, 0.5], 32, 32)])
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == number
     assert path.read_bytes() == b"earlier"
     assert os.listdir(tmp_path) == ["a.mp4"]
 
