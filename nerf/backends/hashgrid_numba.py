@@ -2,6 +2,7 @@
 
 Points are taken in blocks. For a block and a level, one vectorized loop finds the eight table rows and weights of
 every point, a second one gathers or scatters. A row is one 8-byte word (two float32), loaded, scaled and added whole.
+Several blocks go through one level before the next, while its part of the table stays in the caches.
 Gradients of the table are scattered one level a task and in the order of the points, so they are the same to the bit
 in every run and for any number of threads.
 
@@ -22,6 +23,7 @@ from nerf.backends.compiled import FUSED, INTRINSIC, PART, run
 from nerf.encoding import PRIMES, HashGrid
 
 BLOCK = 128
+CHUNK = 16 * BLOCK
 FEATURES = 2
 f32, u32, u64, i32 = np.float32, np.uint32, np.uint64, np.int32
 PRIME_Y, PRIME_Z = u32(PRIMES[1]), u32(PRIMES[2])
@@ -198,43 +200,31 @@ def scatter(table, row, weight, low, high, count):
 
 
 @FUSED
-def load_block(points, first, count, x, y, z):
-    """Copy `count` points (n, 3) from `first` on into a block, and pad it with the origin."""
-    for i in range(count):
-        x[i], y[i], z[i] = points[first + i, 0], points[first + i, 1], points[first + i, 2]
-    for i in range(count, BLOCK):
-        x[i] = y[i] = z[i] = f32(0)
-
-
-@FUSED
-def _forward(share, shares, points, table, levels, active, out):
-    """Fill out (n, L) of words; pieces are blocks."""
-    x, y, z = np.empty(BLOCK, f32), np.empty(BLOCK, f32), np.empty(BLOCK, f32)
+def _forward(share, shares, x, y, z, table, levels, active, out):
+    """Fill out (n, L) of words for points x, y, z, padded to whole blocks; pieces are chunks."""
     row, weight = np.empty(8 * BLOCK, np.uint32), np.empty(8 * BLOCK, f32)
-    for first in range(share * BLOCK, len(points), shares * BLOCK):
-        count = min(BLOCK, len(points) - first)
-        load_block(points, first, count, x, y, z)
-        out[first : first + count, active:] = 0.0
+    for begin in range(share * CHUNK, len(out), shares * CHUNK):
+        end = min(begin + CHUNK, len(out))
+        out[begin:end, active:] = 0.0
         for level in range(active):
-            locate(x, y, z, level, levels, row, weight)
-            for i in range(count):
-                out[first + i, level] = _collect(table, row, weight, i)
+            for first in range(begin, end, BLOCK):
+                block = slice(first, first + BLOCK)
+                locate(x[block], y[block], z[block], level, levels, row, weight)
+                for i in range(min(BLOCK, end - first)):
+                    out[first + i, level] = _collect(table, row, weight, i)
 
 
 @FUSED
 def _backward_table(share, shares, x, y, z, grad, levels, active, out):
-    """Fill out (E,) with the gradient of the table for grad (n, L) of words; x, y, z are padded to whole blocks.
-
-    Pieces are levels.
-    """
+    """Fill out (E,) with the gradient of the table for grad (n, L) of words; pieces are levels."""
     row, weight = np.empty(8 * BLOCK, np.uint32), np.empty(8 * BLOCK, f32)
     for level in range(share, len(levels.size), shares):
         clear(out, level, levels)
         if level >= active:
             continue
         for first in range(0, len(grad), BLOCK):
-            end = first + BLOCK
-            locate(x[first:end], y[first:end], z[first:end], level, levels, row, weight)
+            block = slice(first, first + BLOCK)
+            locate(x[block], y[block], z[block], level, levels, row, weight)
             for i in range(min(BLOCK, len(grad) - first)):
                 _spread(out, row, weight, i, grad[first + i, level])
 
@@ -248,24 +238,23 @@ def clear(table, level, levels):
 
 
 @FUSED
-def _backward_points(share, shares, points, table, grad, levels, active, out):
+def _backward_points(share, shares, x, y, z, table, grad, levels, active, out):
     """Fill out (n, 3) with the gradient of the points for grad (n, L) of words; pieces are blocks."""
-    x, y, z = np.empty(BLOCK, f32), np.empty(BLOCK, f32), np.empty(BLOCK, f32)
     row, weight = np.empty(8 * BLOCK, np.uint32), np.empty(8 * BLOCK, f32)
     v = np.empty(8, f32)
-    for first in range(share * BLOCK, len(points), shares * BLOCK):
-        count = min(BLOCK, len(points) - first)
-        load_block(points, first, count, x, y, z)
-        out[first : first + count] = 0
+    for first in range(share * BLOCK, len(out), shares * BLOCK):
+        block = slice(first, first + BLOCK)
+        xs, ys, zs = x[block], y[block], z[block]
+        out[block] = 0
         for level in range(active):
-            locate(x, y, z, level, levels, row, weight)
+            locate(xs, ys, zs, level, levels, row, weight)
             scale = levels.scale[level]
-            for i in range(count):
+            for i in range(min(BLOCK, len(out) - first)):
                 low, high = low_of(grad[first + i, level]), high_of(grad[first + i, level])
                 for corner in range(8):
                     word = table[u64(row[corner * BLOCK + i])]
                     v[corner] = low_of(word) * low + high_of(word) * high
-                px, py, pz = x[i] * scale + HALF, y[i] * scale + HALF, z[i] * scale + HALF
+                px, py, pz = xs[i] * scale + HALF, ys[i] * scale + HALF, zs[i] * scale + HALF
                 dx, dy, dz = _slopes(v, px - f32(i32(px)), py - f32(i32(py)), pz - f32(i32(pz)))
                 out[first + i, 0] += scale * dx
                 out[first + i, 1] += scale * dy
@@ -294,33 +283,37 @@ def pairs(rows: Tensor) -> np.ndarray:
     return rows.detach().numpy().view(np.float64)
 
 
+def _columns(points: Tensor) -> np.ndarray:
+    """Points (n, 3) as rows x, y, z, padded to whole blocks with the origin."""
+    columns = points.new_zeros(3, -(-len(points) // BLOCK) * BLOCK)
+    columns[:, : len(points)] = points.t()
+    return columns.numpy()
+
+
 class _Encode(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, grid: HashGrid, active: int) -> Tensor:
-        ctx.save_for_backward(points, table)
-        ctx.grid, ctx.active = grid, active
+        ctx.save_for_backward(table)
+        ctx.columns, ctx.grid, ctx.active = _columns(points), grid, active
         out = torch.empty(len(points), grid.width)
-        run(_forward, -(-len(points) // BLOCK), points.numpy(), words(table), levels_of(grid), active, pairs(out))
+        run(_forward, -(-len(points) // CHUNK), *ctx.columns, words(table), levels_of(grid), active, pairs(out))
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        points, table = ctx.saved_tensors
-        levels, given = levels_of(ctx.grid), pairs(grad.contiguous())
-        blocks = -(-len(points) // BLOCK)
+        (table,) = ctx.saved_tensors
+        given, levels = pairs(grad.contiguous()), levels_of(ctx.grid)
         by_points = by_table = None
         if ctx.needs_input_grad[0]:
-            by_points = torch.empty_like(points)
-            arguments = points.numpy(), words(table), given, levels, ctx.active, by_points.numpy()
-            run(_backward_points, blocks, *arguments)
+            by_points = torch.empty(len(grad), 3)
+            pieces, arguments = -(-len(grad) // BLOCK), (words(table), given, levels, ctx.active, by_points.numpy())
+            run(_backward_points, pieces, *ctx.columns, *arguments)
         if ctx.needs_input_grad[1]:
             by_table = torch.from_numpy(np.empty(table.shape, f32))  # in huge pages, which torch does not ask for
-            columns = points.new_zeros(3, blocks * BLOCK)
-            columns[:, : len(points)] = points.t()
-            run(_backward_table, ctx.grid.levels, *columns.numpy(), given, levels, ctx.active, words(by_table))
+            run(_backward_table, ctx.grid.levels, *ctx.columns, given, levels, ctx.active, words(by_table))
         return by_points, by_table, None, None
 
 
 def encode(points: Tensor, table: Tensor, grid: HashGrid, active: int) -> Tensor:
     """`nerf.encoding.encode` for float32 on a CPU and two features a level."""
-    return _Encode.apply(points.contiguous(), table.contiguous(), grid, active)
+    return _Encode.apply(points, table.contiguous(), grid, active)

@@ -79,15 +79,16 @@ def both_ways(encode: Callable[..., torch.Tensor], grid: HashGrid, generator: to
     return once
 
 
-def medians(contenders: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Median seconds of each, taken in turns, so that whatever else the machine does meets all of them alike."""
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+def medians(contenders: dict[str, Callable[[], None]], generator: torch.Generator) -> dict[str, float]:
+    """Median seconds of each, in rounds of random order, so that whatever else the machine does meets all alike."""
+    names = list(contenders)
+    found: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(REPEATS + 1):
-        for name, once in contenders.items():
+        for turn in torch.randperm(len(names), generator=generator).tolist():
             time.sleep(PAUSE)
             started = time.perf_counter()
-            once()
-            found[name].append(time.perf_counter() - started)
+            contenders[names[turn]]()
+            found[names[turn]].append(time.perf_counter() - started)
     return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}  # the first round compiles
 
 
@@ -100,7 +101,7 @@ def measure(log2_size: int) -> dict[str, float]:
         "kernel": both_ways(hashgrid_numba.encode, grid, generator),
         "limit": limit(grid, generator),
     }
-    seconds = medians(contenders)
+    seconds = medians(contenders, generator)
     return {
         "log2_size": log2_size,
         "hashed_levels": sum(not level.dense for level in grid.layout),
