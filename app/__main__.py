@@ -92,15 +92,13 @@ def _parse(given: list[str]) -> Callable[[], int]:
 
 
 def _condensed(box: str) -> str:
-    """The message in the box that tyro draws around a mistake, as one line."""
-    kept = []
-    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
+    """The message in the box that tyro draws around a mistake, with or without box characters, as one line."""
+    kept: list[str] = []
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()[1:]:  # after the title
         inside = line.strip().strip("│").strip()
-        if inside.startswith(("╭", "╰")):
-            continue
-        if inside.startswith("─"):
+        if re.fullmatch("[─-]+", inside) and kept:
             break
-        kept.append(inside)
+        kept += [inside] if re.search("[^─-]", inside) else []
     line = " ".join(kept)
     for pattern, plainer in PLAINER:
         line = re.sub(pattern, plainer, line)

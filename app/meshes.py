@@ -14,7 +14,7 @@ from nerf.export import Placement, export
 from nerf.mesh_load import load
 from nerf.mesh_textured import TexturedMesh
 
-LARGEST_TEXTURE = 8192
+LARGEST_TEXTURE = 4096  # takes 2.6 GB of memory
 
 
 def export_again(
@@ -54,7 +54,10 @@ def _finished(folder: Path) -> TexturedMesh:
     path = folder / "mesh.glb"
     if not path.exists():
         raise UserError(f"{folder} has no mesh yet; finish it with: scorelift resume {folder}")
-    return load(path)
+    try:
+        return load(path)
+    except ValueError as error:
+        raise UserError(f"{error}; with --faces or --texture the mesh comes anew from the checkpoint") from error
 
 
 def _anew(folder: Path, job: Job, recipe: Lift3D, faces: int | None, texture: int | None) -> TexturedMesh:

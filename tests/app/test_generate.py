@@ -1,7 +1,11 @@
 """From a prompt to files on disk, with the oracle teacher and the hidden quality."""
 
+import errno
 import json
+import os
+import shutil
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -77,6 +81,45 @@ def test_export_turns_scales_and_takes_another_size(asset, capsys):
 
 
 def test_export_refuses_impossible_settings_in_one_line(asset, capsys):
-    for flag, value in (("--scale", "0"), ("--scale", "nan"), ("--faces", "0"), ("--texture", "-1"), ("--up", "x")):
-        assert main(["export", str(asset), flag, value]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+    for flag, *values in (
+        ("--scale", "0", "-1", "nan", "1e300"),
+        ("--faces", "0", "3"),
+        ("--texture", "-1", "15", "99999"),
+        ("--up", "x"),
+        ("--format", "STL"),
+    ):
+        for value in values:
+            assert main(["export", str(asset), flag, value]) == 2
+            err = capsys.readouterr().err
+            assert value.removeprefix("1e") in err  # shown as 1e+300
+            assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_an_export_that_breaks_off_leaves_no_part(asset, capsys, monkeypatch, error):
+    before = sorted(asset.rglob("*"))
+    replace, moments = os.replace, count()
+
+    def third_fails(*paths):
+        if next(moments) == 2:
+            raise error
+        replace(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", third_fails)
+        assert main(["export", str(asset), "--format", "obj"]) == (2 if isinstance(error, OSError) else 130)
+    assert next(moments) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [p for p in sorted(asset.rglob("*")) if p.name != "exports"] == [p for p in before if p.name != "exports"]
+
+
+def test_a_damaged_mesh_is_one_line_with_the_way_out(asset, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(asset, folder)
+    for size in (0, 100, 5000):
+        (folder / "mesh.glb").write_bytes((asset / "mesh.glb").read_bytes()[:size])
+        assert main(["export", str(folder)]) == 2
+        err = capsys.readouterr().err
+        assert "--faces or --texture" in err
+        assert err.count("\n") == 1
+    assert main(["export", str(folder), "--texture", "32"]) == 0

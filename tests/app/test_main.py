@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from app import presets, runs
 from app.__main__ import COMMANDS, main
+from app.locks import alone
 from app.runs import Job
 from distill import checkpoint
-from distill.recipes.quadratic import Quadratic
+from distill.recipes.quadratic import Descent, Quadratic
+from guidance.vocabulary import load_vocabulary
 from nerf.atomic import replacing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -55,20 +58,28 @@ MISTAKES = [
     (["generate", "a red mushrom"], "mushroom"),
     (["generate", "a red"], "thing"),
     (["generate", "a red cube", "--steps", "-3"], "steps must be at least 1, got -3"),
-    (["generate", "a red cube", "--steps", "many"], "many"),
+    (["generate", "a red cube", "--steps", "many"], "--steps takes a whole number, got 'many'"),
+    (["generate", "a", "red", "cube"], "did not expect: red, cube (put several words in quotes)"),
+    (["generate", "a red cube", "--seed", "9" * 30], "seed must be a whole number of 64 bits, got 999"),
     (["generate", "a red cube", "--depth", "3"], "--depth"),
     (["generate", "a red cube", "--quality", "best"], "unknown quality 'best'; known: draft, standard, high"),
-    (["generate", "a red cube", "--objective", "magic"], "magic"),
-    (["generate", "a red cube", "--teacher", "nobody"], "no teacher 'nobody'"),
-    (["generate", "a red cube", "--out", "file/run"], "Not a directory"),
-    (["generate", "a red cube", "--out", "file"], "file"),
+    (["generate", "a red cube", "--objective", "magic"], "'magic' is not among the objectives; known: csd, sds"),
+    (["generate", "a red cube", "--teacher", "nobody"], "no teacher 'nobody'; give embedded, oracle or a folder"),
+    (["generate", "a red cube", "--teacher", ""], "no teacher ''"),
+    (["generate", "a red cube", "--teacher", "oracle-99999"], "looks at 1 to 512 pixels, got 'oracle-99999'"),
+    (["generate", "a red cube", "--out", ""], "--out is empty"),
+    (["generate", "a red cube", "--out", "file/run"], "Not a directory; name another one by --out"),
+    (["generate", "a red cube", "--out", "file"], "file: File exists; name another one by --out"),
     (["generate", "a red cube", "--out", "full"], "full is not empty; choose another --out"),
     (["resume", "nothing"], "nothing is not a run"),
     (["resume", "full"], "full is not a run"),
     (["export", "nothing"], "nothing is not a run"),
     (["export", "nothing", "--format", "fbx"], "fbx"),
     (["train", "--data", "nowhere", "--out", "new"], "nowhere holds no pictures"),
-    (["train", "--batch", "0"], "batch must be at least 1, got 0"),
+    (["train", "--data", ""], "data is empty; name a folder"),
+    (["train", "--batch", "0"], "scorelift: batch must be at least 1, got 0; see"),
+    (["train", "--learning-rate", "fast"], "--learning-rate takes a number, got 'fast'"),
+    (["train", "--data", "full", "--seed", "9" * 30], "seed must be a whole number of 64 bits, got 999"),
     (["train", "--process", "cubic"], "cubic"),
 ]
 
@@ -82,6 +93,20 @@ def test_a_mistake_is_one_line_and_touches_nothing(here, capsys, arguments, says
     left = sorted(str(p.relative_to(here)) for p in here.rglob("*"))
     assert left == ["file", "full", "full/photo"]
     assert (here / "file").read_text() == (here / "full" / "photo").read_text() == "mine"
+
+
+def test_a_folder_that_only_looks_like_a_teacher_is_one_line(here, capsys):
+    teacher = here / "run" / "teacher"
+    teacher.mkdir(parents=True)
+    (teacher / "teacher.json").write_text("{}")
+    assert f"did you mean {teacher}?" in mistake(capsys, "generate", "a red cube", "--teacher", "run")
+    for content in (b"", b"{", b"{}", b"[1]", b"\xff\xfe\x00"):
+        (teacher / "vocabulary.json").write_bytes(content)
+        load_vocabulary.cache_clear()
+        err = mistake(capsys, "generate", "a red cube", "--teacher", "run/teacher")
+        assert f"{teacher / 'vocabulary.json'} is damaged" in err
+    load_vocabulary.cache_clear()
+    assert not (here / "runs").exists()
 
 
 def test_the_light_commands_import_no_torch():
@@ -185,10 +210,74 @@ def test_another_runs_checkpoint_is_one_line(here, capsys):
     assert "does not fit its recipe" in mistake(capsys, "resume", str(one))
 
 
+@pytest.mark.parametrize(
+    ("change", "says"), [(("seed", 9**30), "64 bits"), (("steps", 5), "stands at step 10, but config")]
+)
+def test_a_config_that_was_changed_too_far_is_one_line(here, capsys, change, says):
+    folder = finished(here / "run", break_at=12)
+    capsys.readouterr()
+    data = json.loads((folder / "config.json").read_text())
+    data["recipe"] |= dict([change])
+    (folder / "config.json").write_text(json.dumps(data))
+    err = mistake(capsys, "resume", str(folder))
+    assert says in err
+    assert err.endswith("mend it, or start a new run\n")
+
+
+def test_a_checkpoint_of_strange_content_is_one_line(here, capsys):
+    folder = finished(here / "run", break_at=12)
+    at = checkpoint.load(folder / "checkpoint.pt")
+    for change in ({"optimizer": 7}, {"optimizer": {}}, {"rng": torch.zeros(3)}, {"x": torch.zeros(5)}, {"x": None}):
+        checkpoint.save(folder / "checkpoint.pt", checkpoint.Checkpoint(at.step, {**at.state, **change}))
+        capsys.readouterr()
+        assert "does not fit its recipe" in mistake(capsys, "resume", str(folder))
+
+
+def test_a_teacher_that_moved_is_one_line(here, capsys):
+    folder = runs.claim(Job(Quadratic(), str(here / "gone")), str(here / "run"), "unused")
+    assert f"is not at {here / 'gone'}; put it back, or write its new place" in mistake(capsys, "resume", str(folder))
+
+
+def test_two_processes_do_not_share_a_run(here, capsys):
+    folder = finished(here / "run", break_at=12)
+    mend(folder)
+    kept = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    with alone(folder / "config.json"):
+        assert f"another process is at work in {folder}" in mistake(capsys, "resume", str(folder))
+    assert kept == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert main(["resume", str(folder)]) == 0
+
+
 def mend(folder: Path) -> None:
     """Take the defect out of the recipe, as an update of the program would."""
     config = folder / "config.json"
     config.write_text(config.read_text().replace('"break_at": 12', '"break_at": -1'))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.EFBIG, "File too large"), "disk full; free space, then: scorelift resume"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "x.txt"),
+            "x.txt: Read-only file system; make it writable, then",
+        ),
+        (MemoryError("Unable to allocate 9 TiB"), "out of memory; close other programs"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory; close other programs"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory; close other programs"),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_the_machine_refuses_is_one_line(here, capsys, monkeypatch, error, says):
+    def refuse(*_):
+        raise error
+
+    folder = runs.claim(Job(Quadratic(), None), str(here / "run"), "unused")
+    monkeypatch.setattr(Descent, "export", refuse)
+    assert says in mistake(capsys, "resume", str(folder))
+    assert not (folder / "run.json").exists()
+    assert not (folder / "error.log").exists()
 
 
 def full_disk(*_):

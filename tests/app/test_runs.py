@@ -34,12 +34,20 @@ def test_slugs_are_plain_names(text, name):
 
 
 @pytest.mark.parametrize(
-    "change", [{"extra": 1}, {"teacher": "gone"}, {"recipe": {}}, {"recipe": {"is": "os.system"}}, {"recipe": None}]
+    "change",
+    [
+        {"extra": 1},
+        {"teacher": "gone"},
+        {"recipe": {}},
+        {"recipe": {"is": "os.system"}},
+        {"recipe": None},
+        {"teacher": 7},
+    ],
 )
 def test_a_config_that_says_something_else_is_refused(tmp_path, change):
     folder = claim(JOB, str(tmp_path / "run"), "unused")
     data = json.loads((folder / "config.json").read_text()) | change
     (folder / "config.json").write_text(json.dumps({k: v for k, v in data.items() if v != "gone"}))
-    with pytest.raises(UserError, match=r"config\.json: ") as caught:
+    with pytest.raises(UserError, match=r"config\.json: .*; mend it, or start a new run$") as caught:
         Job.read(folder)
     assert "\n" not in str(caught.value)
