@@ -3,12 +3,14 @@
 Each check warns with a remedy and applies it where it can; where going on is useless the run ends with a clear line.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from distill.checkpoint import require_keys
 from distill.events import Warned
@@ -31,6 +33,10 @@ class Ailment:
     fatal: str = ""
 
 
+def gradients_of(field: HashField) -> list[Tensor]:
+    return [p.grad for p in field.parameters() if p.grad is not None]
+
+
 class Health:
     """Watches a run; `thin` is the factor on the sparsity weight that the checks chose."""
 
@@ -40,10 +46,9 @@ class Health:
         self.thin = 1.0
         self.norms: deque[float] = deque(maxlen=50)
 
-    def examine(self, index: int, field: HashField, picture: Picture) -> Ailment:
-        """Look at the gradients in `field` and at the `picture` of step `index`, and mend what can be mended."""
-        finite = all(p.grad is None or bool(p.grad.isfinite().all()) for p in field.parameters())
-        if not finite:
+    def examine(self, index: int, field: HashField, picture: Picture, norm: float) -> Ailment:
+        """Look at the `norm` of the gradient and at the `picture` of step `index`, and mend what can be mended."""
+        if not math.isfinite(norm):
             return self._skip(index)
         self.skipped = 0
         opacity = float(picture.opacity.detach().mean())
@@ -96,16 +101,14 @@ class Health:
     def _warn(self, index: int, problem: str, remedy: str, applied: bool) -> Ailment:
         return Ailment(warning=Warned(index + 1, problem, remedy, applied))
 
-    def clip(self, field: HashField, most: float) -> float:
-        """Scale the gradient down to `most` times the median of the last norms; returns its norm before."""
-        gradients = [p.grad for p in field.parameters() if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+    def clip(self, field: HashField, most: float, norm: float) -> None:
+        """Scale the gradient, of this `norm`, down to `most` times the median of the last norms."""
         usual = sorted(self.norms)[len(self.norms) // 2] if self.norms else norm
         self.norms.append(norm)
         if norm > most * usual > 0:
             scale = most * usual / norm
-            torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage] (no public one)
-        return norm
+            for gradient in gradients_of(field):
+                gradient.mul_(scale)
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in NAMES - {"norms"}} | {"norms": list(self.norms)}

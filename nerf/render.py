@@ -116,7 +116,7 @@ class VolumeScene(nn.Module):
 
     def __init__(
         self,
-        field: nn.Module,
+        field: Field,
         *,
         occupancy: OccupancyGrid | None = None,
         step: float = 0.03,
@@ -126,7 +126,9 @@ class VolumeScene(nn.Module):
         super().__init__()
         if not 1e-3 <= step <= 0.5:
             raise ValueError(f"a sampling step must lie in 0.001..0.5 (the box is 2 wide), got {step}; 0.03 is usual")
-        self.field = field
+        if not isinstance(field, nn.Module):
+            raise TypeError(f"a scene needs a field that is a torch module, got {type(field).__name__}")
+        self.field: Field = field
         self.occupancy = occupancy or OccupancyGrid()
         self.step, self.stop, self.normal_radius = step, stop, normal_radius
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from distill.checkpoint import require_keys
 from distill.engine import RunFailed
 from distill.events import Warned
-from distill.health import Health
+from distill.health import Health, gradients_of
 from guidance.objective import as_loss, draw_noise
 from guidance.objectives.csd import CSD
 from guidance.objectives.sds import SDS
@@ -41,6 +41,7 @@ DEFAULT_LAW = CameraLaw(
 )
 REFRESH = 16  # steps between looks at the occupancy grid
 WHITE = torch.ones(3)
+STOP = 0.01  # share of the light at which a ray ends
 EDGE = 0.1  # of `bends`: a step in depth, in world units
 
 
@@ -93,7 +94,7 @@ class Lift3D:
     network_rate: float = 1e-3
     final_rate: float = 0.1
     albedo_share: float = 0.1
-    ray_step: float = 0.03
+    ray_step: float = 0.04
     sparsity: float = 10.0
     opaque: float = 100.0
     spread: float = 6000.0
@@ -148,7 +149,7 @@ class Lift3DRun:
         )
         self.generator = torch.Generator().manual_seed(recipe.seed)
         shape = HashField(recipe.grid, blob=Blob(), generator=self.generator)
-        self.scene = VolumeScene(shape, occupancy=OccupancyGrid(), step=recipe.ray_step).to(device)
+        self.scene = VolumeScene(shape, occupancy=OccupancyGrid(), step=recipe.ray_step, stop=STOP).to(device)
         self.field = shape
         groups = [
             {"params": [shape.table], "lr": recipe.grid_rate},
@@ -173,13 +174,15 @@ class Lift3DRun:
         loss.backward()
         report: dict[str, float | Warned] = {name: float(value) for name, value in direction.log.items()}
         report["opacity"] = float(picture.opacity.detach().mean())
-        ailment = self.health.examine(index, self.field, picture)
+        norm = float(torch.nn.utils.get_total_norm(gradients_of(self.field)))
+        ailment = self.health.examine(index, self.field, picture, norm)
         if ailment.fatal:
             raise RunFailed(ailment.fatal)
         if ailment.warning is not None:
             report["health"] = ailment.warning
         if ailment.sound:
-            report["gradient"] = self.health.clip(self.field, recipe.clip)
+            report["gradient"] = norm
+            self.health.clip(self.field, recipe.clip, norm)
             self.optimizer.step()
         return report
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nerf.backends import network_numba as net
-from nerf.backends.compiled import FUSED, run
+from nerf.backends.compiled import FUSED, PART, run
 from nerf.backends.hashgrid_numba import BLOCK, FEATURES, gather, levels_of, locate, words
 from nerf.backends.network_numba import HIDDEN, OUTPUTS, WIDTH
 
@@ -76,7 +76,7 @@ def scratch():
     )
 
 
-@FUSED
+@PART
 def _place_block(s, weights):
     """World positions in s.x, y, z to unit ones, and the blob's part of the density."""
     for i in range(BLOCK):
@@ -87,7 +87,7 @@ def _place_block(s, weights):
         s.z[i] = min(max(z * HALF + HALF, ZERO), ONE)
 
 
-@FUSED
+@PART
 def hidden_block(s, weights, levels, active):
     """Features and hidden units of the block at s.x, y, z."""
     _place_block(s, weights)
@@ -98,7 +98,7 @@ def hidden_block(s, weights, levels, active):
     net.hidden_layer(s.features, weights.hidden_weight, weights.hidden_bias, s.hidden)
 
 
-@FUSED
+@PART
 def evaluate(s, weights, levels, active, colored):
     """Densities, and albedos if `colored`, of the block at s.x, y, z, into s.out (OUTPUTS * B)."""
     hidden_block(s, weights, levels, active)

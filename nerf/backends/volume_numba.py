@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nerf.backends import network_numba as net
-from nerf.backends.compiled import FUSED, run
+from nerf.backends.compiled import FUSED, PART, run
 from nerf.backends.field_numba import evaluate, scratch, weights_of
 from nerf.backends.hashgrid_numba import BLOCK, FEATURES, clear, levels_of, locate, scatter, words
 from nerf.backends.march_numba import march
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 f32 = np.float32
 CHUNK = 512  # rays
-WAVE = 1024  # samples a wave aims at
+WAVE = 2048  # samples a wave aims at: four a ray; with fewer, looking after rays costs more than their samples
 SUMS = 6  # albedo, 1, t, t^2
 ONE = f32(1)
 NETWORK = HIDDEN * WIDTH, HIDDEN, OUTPUTS * HIDDEN, OUTPUTS  # sizes of the weights and biases
@@ -57,7 +57,7 @@ class Tape(NamedTuple):
     evaluated: np.ndarray
 
 
-@FUSED
+@PART
 def _evaluate(s, at, count, step, weights, levels, active, tape, keep):
     """Density and albedo of the first `count` points of the block, stored on the tape from `at` on."""
     evaluate(s, weights, levels, active, True)
@@ -75,7 +75,7 @@ def _evaluate(s, at, count, step, weights, levels, active, tape, keep):
             tape.features[k, at : at + count] = s.features[k * BLOCK : k * BLOCK + count]
 
 
-@FUSED
+@PART
 def _wave(rays, alive, living, done, each, at, s, step, weights, levels, active, tape, keep):
     """Evaluate the next `each` samples of the living rays, from place `at` on; the place after the last."""
     filled = 0
@@ -99,7 +99,7 @@ def _wave(rays, alive, living, done, each, at, s, step, weights, levels, active,
     return at + filled
 
 
-@FUSED
+@PART
 def _composite(ray, first, last, passed, stop, rays, tape, sums):
     """Add the samples first..last to the sums of a ray, starting at transmittance `passed`: (transmittance, used)."""
     used = 0
@@ -156,7 +156,7 @@ def _forward(share, shares, rays, step, stop, weights, levels, active, tape, kee
         tape.evaluated[chunk] = at - begin
 
 
-@FUSED
+@PART
 def _decomposite(ray, step, rays, tape, sums, grad_sums, grad):
     """Gradients of a ray's densities and albedos, into grad (S, OUTPUTS)."""
     g0, g1, g2, g3 = grad_sums[0, ray], grad_sums[1, ray], grad_sums[2, ray], grad_sums[3, ray]
@@ -179,7 +179,7 @@ def _decomposite(ray, step, rays, tape, sums, grad_sums, grad):
         passed = after
 
 
-@FUSED
+@PART
 def _turn_block(rows, out):
     """rows (n, OUTPUTS) for n <= BLOCK to feature-major out (OUTPUTS * BLOCK), padded with zeros."""
     for i in range(len(rows)):

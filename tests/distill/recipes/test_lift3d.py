@@ -15,7 +15,8 @@ from distill.events import Finished, Warned
 from distill.health import EMPTY, PATIENCE, Health
 from distill.metrics import iou
 from distill.recipe_json import recipe_from_json, recipe_to_json
-from distill.recipes.lift3d import Lift3D
+from distill.recipes.lift3d import EDGE, Lift3D, bends
+from nerf.cameras import orbit
 from nerf.field import HashField
 from nerf.mesh_load import load
 from nerf.render import Picture
@@ -164,29 +165,29 @@ def test_a_vanishing_object_is_revived_twice_then_given_up():
     bias = float(field.out_bias[0].detach())
     warned = 0
     for index in range(PATIENCE * 2):
-        ailment = health.examine(index, field, picture(EMPTY / 2))
+        ailment = health.examine(index, field, picture(EMPTY / 2), 1.0)
         warned += ailment.warning is not None
         assert not ailment.fatal
     assert warned == 2
     assert float(field.out_bias[0].detach()) == pytest.approx(bias + 6)
     assert health.thin < 0.2
-    fatal = [health.examine(i, field, picture(0.0)).fatal for i in range(PATIENCE)][-1]
+    fatal = [health.examine(i, field, picture(0.0), 1.0).fatal for i in range(PATIENCE)][-1]
     assert "vanished" in fatal
 
 
 def test_filling_raises_sparsity_and_glare_warns_once():
     health, field = Health(), fresh_field()
-    found = [health.examine(i, field, picture(0.95)) for i in range(100, 100 + PATIENCE)]
+    found = [health.examine(i, field, picture(0.95), 1.0) for i in range(100, 100 + PATIENCE)]
     assert health.thin == 3
     assert found[-1].warning is not None
     assert found[-1].warning.applied
-    glare = [health.examine(i, field, picture(0.7, rgb=1.0)).warning for i in range(200, 240)]
+    glare = [health.examine(i, field, picture(0.7, rgb=1.0), 1.0).warning for i in range(200, 240)]
     assert sum(w is not None for w in glare) == 1
 
 
 def test_a_healthy_picture_is_left_alone():
     health, field = Health(), fresh_field()
-    assert all(health.examine(i, field, picture(0.3)).warning is None for i in range(200))
+    assert all(health.examine(i, field, picture(0.3), 1.0).warning is None for i in range(200))
     assert health.thin == 1
 
 
@@ -195,6 +196,48 @@ def test_clip_limits_a_burst_and_leaves_usual_steps_alone():
     for scale in [1.0] * 20 + [100.0]:
         field.table.grad = torch.full_like(field.table, scale)
         before = field.table.grad.clone()
-        health.clip(field, 4.0)
+        health.clip(field, 4.0, float(before.norm()))
         ratio = float((field.table.grad / before).mean())
         assert ratio == pytest.approx(1.0 if scale == 1.0 else 0.04, rel=1e-3)
+
+
+def test_bends_are_second_differences_on_the_object():
+    """A tilted plane has none; a bump of h has 1 + 2 + 1 of them along each axis; an edge counts EDGE at most."""
+    x = torch.arange(8) / 8  # eighths, so that sums are exact
+    plane = (3 + 0.5 * x[:, None] + 0.25 * x).expand(1, 1, 8, 8)
+    whole = torch.ones(1, 1, 8, 8)
+    black = torch.zeros(1, 3, 8, 8)
+
+    def found(depth: torch.Tensor, opacity: torch.Tensor = whole) -> float:
+        return 64 * float(bends(Picture(black, opacity, depth, black)))
+
+    assert found(plane) == pytest.approx(0, abs=1e-4)
+    bump = plane.clone()
+    bump[..., 4, 4] += 0.03
+    assert found(bump) == pytest.approx(2 * 4 * 0.03, rel=1e-3)
+    hole = whole.clone()
+    hole[..., 4, 4] = 0.5
+    assert found(bump, hole) == pytest.approx(0, abs=1e-4)
+    step = plane.clone()
+    step[..., 4:] += 1.0
+    assert found(step) == pytest.approx(8 * 2 * EDGE, rel=1e-3)
+    steep = step.clone().requires_grad_(True)
+    bends(Picture(black, whole, steep, black)).backward()
+    assert steep.grad[..., 3:5].abs().max() < 1e-3  # an edge is not pulled flat
+
+
+def test_fog_is_pushed_together(oracle):
+    """One step on the spread alone makes rays of a fresh, foggy body shallower; its negative, the mutant, deeper."""
+
+    def fog(weight: float) -> float:
+        run = dataclasses.replace(recipe(), spread=weight, sparsity=0.0, bend=0.0).build(oracle, CPU)
+        views = orbit(2, elevation=0.3, distance=3.2, fov=0.7)
+        for _ in range(15):
+            seen = run.scene.render(views, 16, background=torch.zeros(3))
+            run.optimizer.zero_grad()
+            run._regularizer(seen, 0.5).backward()
+            run.optimizer.step()
+        return float((seen.spread * seen.opacity).mean().detach())
+
+    assert fog(1e4) < 0.9 * fog(0.0)
+    assert fog(-1e4) > fog(0.0)
