@@ -54,7 +54,10 @@ FUSED = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contr
 # A part of a FUSED kernel. A kernel that calls others counts references to its arrays on every call, atomically; one
 # whose parts are inlined does not, which matters where a call is a block of 128 points.
 PART = numba.njit(error_model="numpy", fastmath={"contract", "nsz"}, inline="always")
+# Sums in any order; its own parts are inlined too, because a call may reach another compiled copy, that sums in another
+# order, in the process that compiles than in those that load from the cache.
 SUMMED = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+SUMMED_PART = numba.njit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"}, inline="always")
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from nerf.backends.compiled import FUSED, INTRINSIC, SUMMED
+from nerf.backends.compiled import FUSED, INTRINSIC, SUMMED_PART
 from nerf.backends.hashgrid_numba import BLOCK
 
 WIDTH, HIDDEN, OUTPUTS = 16, 32, 4
@@ -124,7 +124,7 @@ def backward_features(grad, weight, out):
             out[k * BLOCK + i] = a
 
 
-@SUMMED
+@SUMMED_PART
 def add_outer(left, rows, right, columns, out):
     """Add to out (rows * columns,) the products of left (rows * BLOCK) and right (columns * BLOCK), summed over points.
 
@@ -136,7 +136,7 @@ def add_outer(left, rows, right, columns, out):
             _add_tile(left[j * BLOCK :], right[k * BLOCK :], out[at : at + 4], out[at + columns : at + columns + 4])
 
 
-@SUMMED
+@SUMMED_PART
 def _add_tile(left, right, first, second):
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = ZERO
     for i in range(BLOCK):
@@ -160,7 +160,7 @@ def _add_tile(left, right, first, second):
     second[3] += b3
 
 
-@SUMMED
+@SUMMED_PART
 def add_rows(left, rows, out):
     """Add to out (rows,) the sums over points of left (rows * BLOCK)."""
     for j in range(rows):

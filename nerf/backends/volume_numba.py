@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nerf.backends import network_numba as net
-from nerf.backends.compiled import FUSED, PART, run
+from nerf.backends.compiled import FUSED, PART, SUMMED, run
 from nerf.backends.field_numba import evaluate, scratch, weights_of
 from nerf.backends.hashgrid_numba import BLOCK, FEATURES, clear, levels_of, locate, scatter, words
 from nerf.backends.march_numba import march
@@ -189,7 +189,7 @@ def _turn_block(rows, out):
         out[o * BLOCK + len(rows) : (o + 1) * BLOCK] = 0
 
 
-@FUSED
+@SUMMED
 def _backward(share, shares, rays, step, weights, turned, tape, sums, grad_sums, grad, by_network):
     """Fill by_network (C, sum of NETWORK), and put the features' gradients in the place of the features on the tape.
 
