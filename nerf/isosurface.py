@@ -130,6 +130,28 @@ def level_from_columns(grid: Array) -> Level:
     return match_silhouette(maxima, -torch.expm1(-depths * spacing))
 
 
+def fill_hidden(grid: Array, level: float, eyes: Tensor) -> Array:
+    """`grid` with twice the level at empty nodes that no point of `eyes` (K, 3) can see: they count as solid.
+
+    Score distillation shapes what its cameras see; behind that, pits and bubbles are left to chance. A node is seen
+    from an eye when no solid node lies on the straight way, nodes apart along its longest axis.
+    """
+    from nerf.backends.visible_numba import hidden
+
+    solid = grid > level
+    if not solid.any():
+        return grid
+    ends = [np.flatnonzero(solid.any(tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)]
+    box = tuple(slice(low, high + 1) for low, high in ends)
+    empty = np.zeros_like(solid)
+    empty[box] = ~solid[box]
+    cells = np.flatnonzero(empty)
+    places = (eyes.detach().cpu().numpy() + 1) * ((grid.shape[0] - 1) / 2)
+    filled = grid.copy()
+    filled.reshape(-1)[cells[hidden(solid, cells, places)]] = 2 * level
+    return filled
+
+
 def surface(
     grid: Array, level: float, density: PointFunction | None = None, *, device: torch.device | str = "cpu"
 ) -> tuple[Array, NDArray[np.int32]]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nerf.cameras import Cameras
-from nerf.isosurface import PointFunction, level_from_columns, level_from_views, sample, surface
+from nerf.isosurface import PointFunction, fill_hidden, level_from_columns, level_from_views, sample, surface
 from nerf.mesh_atlas import unwrap
 from nerf.mesh_clean import drop_floaters, is_closed, smooth, vertex_normals
 from nerf.mesh_decimate import decimate
@@ -26,13 +26,14 @@ STAGES = {"density": 0.1, "level": 0.1, "surface": 0.05, "clean": 0.15, "unwrap"
 @dataclass(frozen=True)
 class FieldViews:
     """Pictures of a field by volume rendering: opacity (V, 1, H, H) and, to compare colors, rgb (V, 3, H, H) over
-    `background`, shaded by the head-light if `lit`."""
+    `background`, shaded by the head-light if `lit`. What none of the `eyes` (K, 3) can see is filled."""
 
     cameras: Cameras
     opacity: Tensor
     rgb: Tensor | None = None
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
     lit: bool = True
+    eyes: Tensor | None = None
 
 
 @dataclass
@@ -82,6 +83,8 @@ def extract(
         level = level_from_views(grid, views.cameras, views.opacity) if views else level_from_columns(grid)
         report.level, report.level_iou = level.value, level.iou
     with _stage("surface", report, progress):
+        if views is not None and views.eyes is not None:
+            grid = fill_hidden(grid, level.value, views.eyes)
         points, triangles = surface(grid, level.value, density, device=device)
         report.faces_found = len(triangles)
     with _stage("clean", report, progress):

@@ -254,11 +254,12 @@ class Lift3DRun:
         names = ("azimuth", "elevation", "distance", "fov")
         cameras = Cameras(*(torch.cat([getattr(ring, name) for ring in rings]) for name in names))
         seen = self.photograph(cameras, 128)
+        eyes = torch.cat([self._orbit(16, elevation).position for elevation in (low, (low + high) / 2, high)])
         try:
             mesh, report = extract(
                 self._density,
                 self._albedo,
-                views=FieldViews(cameras, seen.opacity.cpu(), seen.rgb.cpu()),
+                views=FieldViews(cameras, seen.opacity.cpu(), seen.rgb.cpu(), eyes=eyes),
                 resolution=recipe.mesh_resolution,
                 faces=recipe.faces,
                 texture=recipe.texture,

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from nerf.cameras import orbit
 from nerf.isosurface import (
     evaluate,
+    fill_hidden,
     level_from_columns,
     level_from_views,
     match_silhouette,
@@ -14,7 +16,7 @@ from nerf.isosurface import (
     surface,
 )
 from nerf.mesh_clean import is_closed, signed_volumes
-from tests.nerf.soft_solids import box, leg, opacity, ring, soft, sphere
+from tests.nerf.soft_solids import box, leg, opacity, ring, soft, sphere, union
 
 SIZE = 48
 PIXEL = 2 * 3.2 * math.tan(0.35) / SIZE  # of a picture, at the origin
@@ -169,3 +171,47 @@ def test_evaluate_chunks_and_detaches():
     points = np.random.default_rng(0).standard_normal((1000, 3))
     found = evaluate(lambda p: p * scale, points, "cpu", chunk=64)
     np.testing.assert_allclose(found, points.astype(np.float32))
+
+
+def test_hidden_nodes_are_those_with_every_way_blocked():
+    """Brute force, one node and one eye at a time, on random blocks."""
+    generator = torch.Generator().manual_seed(0)
+    grid = (torch.rand(12, 12, 12, generator=generator) < 0.35).float().numpy()
+    grid[[0, -1]] = grid[:, [0, -1]] = grid[:, :, [0, -1]] = 0
+    eyes = ring(3).position
+    filled = fill_hidden(grid, 0.5, eyes)
+
+    def seen(node: tuple[int, ...], eye: torch.Tensor) -> bool:
+        away = (eye + 1) * 5.5 - torch.tensor(node)
+        away = away / away.abs().max()
+        for k in range(1, 12):
+            at = (torch.tensor(node) + 0.5 + k * away).floor().int().tolist()
+            if min(at) < 0 or max(at) > 11:
+                return True
+            if grid[tuple(at)] > 0.5:
+                return False
+        return True
+
+    low, high = (f(np.argwhere(grid > 0.5), 0) for f in (np.min, np.max))
+    found = 0
+    for node in np.ndindex(12, 12, 12):
+        inside = bool((np.array(node) >= low).all() and (np.array(node) <= high).all())
+        hides = inside and grid[node] < 0.5 and not any(seen(node, eye) for eye in eyes)
+        assert filled[node] == (1.0 if hides or grid[node] > 0.5 else 0.0)
+        found += hides
+    assert found > 50
+
+
+def test_a_hollow_is_filled_where_none_can_look_and_kept_where_they_can():
+    """A pot, open below: from above it is a solid block, from below it stays a pot."""
+    pot = union(box((0.6, 0.1, 0.6), (0, 0.5, 0)), *(box((0.1, 0.6, 0.6), (x, 0, 0)) for x in (-0.5, 0.5)))
+    pot = union(pot, *(box((0.6, 0.6, 0.1), (0, 0, z)) for z in (-0.5, 0.5)))
+    grid = sample(soft(pot), 48)
+    above, below = (orbit(12, elevation=e, distance=3.2, fov=0.7).position for e in (0.4, -1.2))
+    whole, hollow = 1.2**3, 1.2**3 - 0.8**2
+    bare, closed, open_below = (
+        8 * float((g > 100).mean()) for g in (grid, fill_hidden(grid, 100.0, above), fill_hidden(grid, 100.0, below))
+    )
+    assert bare == pytest.approx(hollow, rel=0.1)
+    assert closed == pytest.approx(whole, rel=0.1)
+    assert open_below == pytest.approx(hollow, rel=0.1)
