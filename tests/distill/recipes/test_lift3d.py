@@ -35,8 +35,8 @@ def recipe(**changes) -> Lift3D:
 
 
 def test_a_prompt_becomes_the_right_mesh(oracle, tmp_path):
-    """40 steps at 16 px already overlap with the truth, and overlap less with another object's."""
-    made = recipe(steps=60, sparsity=1.0)
+    """120 steps at 16 px already overlap with the truth, and overlap less with another object's."""
+    made = recipe(steps=120, sparsity=1.0)
     *_, end = optimize(made.build(oracle, CPU), steps=made.steps, out=tmp_path)
     assert isinstance(end, Finished)
     mesh = load(tmp_path / "mesh.glb")
