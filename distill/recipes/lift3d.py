@@ -80,9 +80,9 @@ class Lift3D:
 
     prompt: str
     seed: int = 0
-    steps: int = 400
+    steps: int = 600
     objective: SDS | SJC | CSD = field(default_factory=lambda: SDS(weighting="x0"))
-    guidance: float = 3.0
+    guidance: float = 5.0
     negative: str = ""
     perp_neg: float = 0.0
     times: Times = field(default_factory=lambda: Times(low=0.05, high=0.95, final_high=0.4, anneal=(0.1, 0.9)))
@@ -94,7 +94,7 @@ class Lift3D:
     network_rate: float = 1e-3
     final_rate: float = 0.1
     albedo_share: float = 0.1
-    ray_step: float = 0.04
+    ray_step: float = 0.05
     sparsity: float = 10.0
     opaque: float = 100.0
     spread: float = 6000.0

@@ -7,6 +7,7 @@ GLB, without alignment or threshold search. Writes results/assets_TEACHER.json, 
 
 import argparse
 import resource
+import shutil
 import tempfile
 import time
 from dataclasses import replace
@@ -88,6 +89,9 @@ def main() -> None:
     parser.add_argument("teacher", choices=("oracle", "embedded"))
     parser.add_argument("--quality", default="standard")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--meshes", type=Path, help="a folder to keep the GLB files in, for tests/bench/validate_glb.mjs"
+    )
     parser.add_argument("--only", type=int, default=0, help="make only the first so many, without recording")
     args = parser.parse_args()
     oracle = args.teacher == "oracle"
@@ -97,6 +101,9 @@ def main() -> None:
     for prompt in prompts[: args.only or None]:
         with tempfile.TemporaryDirectory() as folder:
             row, shots = make(prompt, teacher, args.quality, args.seed, Path(folder))
+            if args.meshes:
+                args.meshes.mkdir(parents=True, exist_ok=True)
+                shutil.copy(Path(folder) / "mesh.glb", args.meshes / f"{len(rows):02}.glb")
         print(row, flush=True)
         rows.append(row)
         captions = [f"IoU {row['iou']:.2f}  F {row['fscore']:.2f}", "", "", "", "ground truth", "", "", ""]
