@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--quality", default="standard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--meshes", type=Path, help="a folder to keep the GLB files in, for tests/bench/validate_glb.mjs"
+        "--meshes", type=Path, help="folder to keep the GLB files in, for validate_glb.mjs"
     )
     parser.add_argument("--only", type=int, default=0, help="make only the first so many, without recording")
     args = parser.parse_args()
