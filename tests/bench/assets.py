@@ -17,7 +17,7 @@ import torch
 
 from app.presets import find
 from app.runs import open_teacher
-from distill.catalog.captions import SUPPORTS, VOCABULARY, draw, phrase
+from distill.catalog.captions import SUPPORTS, VOCABULARY, draw, has_combination, phrase
 from distill.catalog.objects import OBJECTS
 from distill.catalog.truth import GROUPS, slot_colors, surface, truth
 from distill.engine import optimize
@@ -37,12 +37,11 @@ VIEWS = orbit(4, elevation=0.35, distance=3.2, fov=0.698)
 def held_out_prompts(seed: int = 2026) -> list[str]:
     """Three plain solids, one of every other object, and pairs up to 20: all of combinations never trained on."""
     generator = torch.Generator().manual_seed(seed)
-    things = [o.name for o in OBJECTS if o.name not in PLAIN]
-    kinds = [(name,) for name in (*PLAIN[:6:2], *things)]
-    while len(kinds) < 20:
-        lower = SUPPORTS[len(kinds) % len(SUPPORTS)]
-        kinds.append((things[len(kinds) * 5 % len(things)], lower))
-    return [phrase(draw(generator, held_out=True, kinds=k)) for k in kinds if len(set(k)) == len(k)][:20]
+    names = [o.name for o in OBJECTS if has_combination((o.name,), held_out=True)]
+    plain, things = [n for n in names if n in PLAIN][:3], [n for n in names if n not in PLAIN]
+    pairs = [(upper, lower) for upper, lower in zip(things[::-1] * 2, SUPPORTS * 4, strict=False) if upper != lower]
+    kinds = [(name,) for name in (*plain, *things)] + pairs
+    return [phrase(draw(generator, held_out=True, kinds=k)) for k in kinds[:20]]
 
 
 def make(prompt: str, teacher, quality: str, seed: int, folder: Path) -> tuple[dict, list]:
@@ -89,9 +88,7 @@ def main() -> None:
     parser.add_argument("teacher", choices=("oracle", "embedded"))
     parser.add_argument("--quality", default="standard")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--meshes", type=Path, help="folder to keep the GLB files in, for validate_glb.mjs"
-    )
+    parser.add_argument("--meshes", type=Path, help="folder to keep the GLB files in, for validate_glb.mjs")
     parser.add_argument("--only", type=int, default=0, help="make only the first so many, without recording")
     args = parser.parse_args()
     oracle = args.teacher == "oracle"
