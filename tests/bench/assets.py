@@ -2,7 +2,7 @@
 
 `oracle` makes every object of the catalog with the teacher that knows the truth: what is missing is the pipeline's.
 `embedded` makes 20 prompts of held-out combinations with the teacher that ships. Scores are taken from the exported
-GLB, without alignment or threshold search. Writes results/assets_TEACHER.json, .md and .png.
+GLB, without alignment or threshold search. Writes results/assets_TEACHER.json, .md, .png and _portraits.png.
 """
 
 import argparse
@@ -24,14 +24,16 @@ from distill.engine import optimize
 from distill.events import Finished, Warned
 from distill.metrics import score_mesh
 from nerf import pictures
-from nerf.cameras import orbit
+from nerf.cameras import Cameras, orbit
 from nerf.mesh_load import load
 from nerf.mesh_render import render
+from nerf.mesh_textured import TexturedMesh
 from nerf.solids import render_groups, stack
 from tests.bench.record import RESULTS, record
 
 PLAIN = ("sphere", "cube", "cylinder", "cone", "torus", "pyramid")
 VIEWS = orbit(4, elevation=0.35, distance=3.2, fov=0.698)
+PORTRAIT = orbit(12, elevation=0.35, distance=3.2, fov=0.698)[1:2]
 
 
 def held_out_prompts(seed: int = 2026) -> list[str]:
@@ -76,11 +78,24 @@ def make(prompt: str, teacher, quality: str, seed: int, folder: Path) -> tuple[d
     return row, [*render(mesh, VIEWS, 160, supersample=2).rgb, *true_pictures(prompt)]
 
 
-def true_pictures(prompt: str, size: int = 160) -> torch.Tensor:
+def true_pictures(prompt: str, views: Cameras = VIEWS, size: int = 160) -> torch.Tensor:
     caption = VOCABULARY.parse(prompt)
-    layers = render_groups(stack([truth(caption)] * len(VIEWS)), VIEWS, size, GROUPS)
+    layers = render_groups(stack([truth(caption)] * len(views)), views, size, GROUPS)
     colors = slot_colors(caption.things)
     return torch.einsum("vghw,gc->vchw", layers[:, :GROUPS], colors) + (1 - layers[:, GROUPS:])
+
+
+def portraits(prompts: list[str], meshes: list[TexturedMesh], across: int = 4) -> torch.Tensor:
+    """A compact sheet: every asset and its truth, once each, from the front right."""
+    cells, captions = [], []
+    for prompt, mesh in zip(prompts, meshes, strict=True):
+        cells += [render(mesh, PORTRAIT, 160, supersample=3).rgb[0], true_pictures(prompt, PORTRAIT, 480)[0]]
+        captions += [prompt, "ground truth"]
+    rows = [
+        pictures.Row("", cells[k : k + 2 * across], captions[k : k + 2 * across])
+        for k in range(0, len(cells), 2 * across)
+    ]
+    return pictures.contact_sheet(rows, cell=160)
 
 
 def main() -> None:
@@ -94,10 +109,11 @@ def main() -> None:
     oracle = args.teacher == "oracle"
     prompts = [f"{'an' if o.name[0] in 'aeiou' else 'a'} {o.name}" for o in OBJECTS] if oracle else held_out_prompts()
     teacher = open_teacher(args.teacher, torch.device("cpu"))
-    rows, sheet = [], []
+    rows, sheet, meshes = [], [], []
     for prompt in prompts[: args.only or None]:
         with tempfile.TemporaryDirectory() as folder:
             row, shots = make(prompt, teacher, args.quality, args.seed, Path(folder))
+            meshes.append(load(Path(folder) / "mesh.glb"))
             if args.meshes:
                 args.meshes.mkdir(parents=True, exist_ok=True)
                 shutil.copy(Path(folder) / "mesh.glb", args.meshes / f"{len(rows):02}.glb")
@@ -112,6 +128,7 @@ def main() -> None:
     folder = Path(tempfile.gettempdir()) if args.only else RESULTS
     name = f"assets_{args.teacher}"
     pictures.save_png(folder / f"{name}.png", pictures.contact_sheet(sheet, cell=160))
+    pictures.save_png(folder / f"{name}_portraits.png", portraits([row["prompt"] for row in rows], meshes))
     record(name, rows, seed=args.seed, title=f"Text to 3D with the {args.teacher} teacher", facts=facts, folder=folder)
 
 
