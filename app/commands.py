@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from app.errors import UserError, blamed_on_input
-from app.teachers import TEACHERS, check
+from app.teachers import TEACHERS, check, oracle_side
 from guidance.vocabulary import load_vocabulary
 
 
@@ -34,6 +34,8 @@ class Generate:
     """A name or a folder; `scorelift teachers` lists them."""
     objective: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: the quality's)")] = None
     """How the teacher pushes the asset: sds, sjc or csd."""
+    guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: the quality's)")] = None
+    """Scale of classifier-free guidance: higher follows the prompt harder, lower gives softer colors; 1 is off."""
     out: Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/PROMPT-SEED)")] = None
     """Folder of the run; new or empty."""
 
@@ -48,7 +50,10 @@ class Generate:
         from app.work import start
 
         with blamed_on_input():
-            recipe = presets.changed(presets.find(self.quality)(self.prompt, self.seed), self.steps, self.objective)
+            exact = 1.0 if oracle_side(name) else None  # what knows the truth needs no push past it
+            guidance = exact if self.guidance is None else self.guidance
+            usual_recipe = presets.find(self.quality)(self.prompt, self.seed)
+            recipe = presets.changed(usual_recipe, self.steps, self.objective, guidance)
             job = runs.Job(recipe, name)
         return start(job, self.out, f"{runs.slug(self.prompt)}-{self.seed}")
 

@@ -22,7 +22,7 @@ def standard(prompt: str, seed: int) -> Lift3D:
 
 
 def high(prompt: str, seed: int) -> Lift3D:
-    """More views, finer surface, larger texture."""
+    """More views and steps, finer surface, larger texture."""
     return Lift3D(prompt, seed, steps=1200, views=8, mesh_resolution=192, faces=50_000, texture=2048, turntable=120)
 
 
@@ -54,10 +54,14 @@ def find(quality: str) -> Preset:
         raise UserError(f"unknown quality {quality!r}; known: {', '.join(PRESETS)}") from None
 
 
-def changed(recipe: Lift3D, steps: int | None, objective: str | None) -> Lift3D:
+def changed(
+    recipe: Lift3D, steps: int | None = None, objective: str | None = None, guidance: float | None = None
+) -> Lift3D:
     """`recipe` with what the command line overrides. ValueError, in one line, where a value is impossible."""
     if steps is not None:
         recipe = replace(recipe, steps=steps)
+    if guidance is not None:
+        recipe = replace(recipe, guidance=guidance)
     if objective is not None:
         kind = objectives.load(objective)
         if not isinstance(recipe.objective, kind):  # the recipe's own settings stay where the method does

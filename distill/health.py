@@ -65,7 +65,7 @@ class Health:
 
     def _skip(self, index: int) -> Ailment:
         self.skipped += 1
-        if self.skipped > PATIENCE:
+        if self.skipped >= PATIENCE:
             return Ailment(
                 False,
                 fatal=f"the gradient was not finite for {PATIENCE} steps in a row; "

@@ -1,7 +1,7 @@
 """Fields: a density and an albedo at every point of the box [-1, 1]^3.
 
 `HashField` is a multiresolution hash grid read by one small network, as in instant-ngp (Mueller et al. 2022, arXiv
-2201.05989), with DreamFusion's blob in the density (Poole et al. 2022, arXiv 2209.14988, appendix A.2).
+2201.05989), with a soft ball in the density to start from, as DreamFusion (Poole et al. 2022, arXiv 2209.14988) does.
 """
 
 import math
@@ -34,9 +34,9 @@ class Field(Protocol):
 class Blob:
     """What a fresh field is: gain softplus(strength (1 - |x| / radius)), a soft ball that training carves and grows.
 
-    DreamFusion has strength 10 and gain 1. A larger gain lets a body become opaque in fewer steps; a far larger one
-    (30) left bodies porous. A blob of strength 5 kept the hole of a torus closed: what is dense at the start must be
-    unlearned.
+    The linear form is Magic3D's (Lin et al. 2022, arXiv 2211.10440), commonly with strength 10. A gain above 1 lets a
+    body become opaque in fewer steps; a far larger one (30) left bodies porous. A blob of strength 5 kept the hole of a
+    torus closed: what is dense at the start must be unlearned.
     """
 
     strength: float = 2.0

@@ -131,7 +131,8 @@ def level_from_columns(grid: Array) -> Level:
 
 
 def fill_hidden(grid: Array, level: float, eyes: Tensor) -> Array:
-    """`grid` with twice the level at empty nodes that no point of `eyes` (K, 3) can see: they count as solid.
+    """`grid` with twice the level at empty nodes, in the box around the solid ones, that no point of `eyes` (K, 3) can
+    see: they count as solid.
 
     Score distillation shapes what its cameras see; behind that, pits and bubbles are left to chance. A node is seen
     from an eye when no solid node lies on the straight way, nodes apart along its longest axis.
@@ -184,6 +185,7 @@ def _on_level_set(
 
     low, high = np.floor(nodes), np.ceil(nodes)
     on_edge = (low != high).sum(1) == 1  # the few vertices inside a cell stay
+    on_edge[on_edge] = (above(low[on_edge]) > 0) != (above(high[on_edge]) > 0)  # not the walls of what was filled
     low, high = low[on_edge], high[on_edge]
     low_value, high_value = (excess[tuple(end.astype(int).T)] for end in (low, high))
     for _ in range(4):

@@ -142,7 +142,7 @@ def measured(name: str, key: str, results: Path) -> object:
 
 def unproven(text: str, results: Path) -> list[str]:
     """The figures in a README that no result file holds, as CONTRIBUTING describes the convention."""
-    wrong = []
+    wrong = ["a mark without a figure"] * (text.count("<!-- bench:") - len(MARKED.findall(text)))
     for name, key, shown in MARKED.findall(text):
         value = measured(name, key, results)
         decimals = len(shown.partition(".")[2])
@@ -165,6 +165,7 @@ def test_the_guard_of_figures_sees_wrong_ones(tmp_path):
         assert len(unproven(good.replace("12.3", bad), tmp_path)) == (bad != "12")
     for bad in ("run speed.none", "run speed", "run rows.1.count", "none speed.total"):
         assert len(unproven(good.replace("run speed.total", bad), tmp_path)) == 1
+    assert len(unproven("<!-- bench:run speed.total -->SOON s", tmp_path)) == 1
     for bare in ("in 9 s", "0.93 of it", "twice: 2x", "40 MB"):
         assert len(unproven(bare, tmp_path)) == 1
 

@@ -40,6 +40,7 @@ DEFAULT_LAW = CameraLaw(
     fov=(math.radians(30), math.radians(50)),
 )
 REFRESH = 16  # steps between looks at the occupancy grid
+LEAST = {"steps": 1, "views": 1, "faces": 4, "texture": 16, "mesh_resolution": 8}  # of the recipe's settings
 WHITE = torch.ones(3)
 STOP = 0.01  # share of the light at which a ray ends
 EDGE = 0.1  # of `bends`: a step in depth, in world units
@@ -69,9 +70,9 @@ class Lift3D:
         ray_step: distance between samples on a ray.
         sparsity: weight of the mean opacity, against fog.
         opaque: weight of the entropy of the opacity, rising from half-way on.
-        spread: weight of the variance of the depth along a ray, against fog and hollow bodies, rising with the run.
-        bend: weight of kinks between neighboring depths, which flat colors do not forbid, rising with the run.
-        clip: largest norm of the gradient, relative to its running mean.
+        spread: weight of the variance of the depth along a ray, against fog and hollow bodies, rising until half-way.
+        bend: weight of kinks between neighboring depths, which flat colors do not forbid, rising until half-way.
+        clip: largest norm of the gradient, relative to the median of the last ones.
         mesh_resolution: cells along each axis when the surface is extracted.
         faces: most faces of the mesh.
         texture: side of the texture in pixels.
@@ -108,9 +109,17 @@ class Lift3D:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise ValueError('the prompt is empty: name a thing, for example "a red mushroom"')
-        for name in ("steps", "views", "faces", "texture", "mesh_resolution"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("guidance", "perp_neg", "albedo_share"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be a number, got {getattr(self, name)}")
+        for name in ("grid_rate", "network_rate", "final_rate", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+        if not 1 <= self.first_levels <= self.grid.levels:
+            raise ValueError(f"first_levels must be between 1 and {self.grid.levels}, got {self.first_levels}")
         if not self.resolutions or min(self.resolutions) < 8:
             raise ValueError(f"resolutions must be at least 8 pixels, got {self.resolutions}")
         if self.turntable < 0:
@@ -244,7 +253,7 @@ class Lift3DRun:
         self.health.load_state_dict(state["health"])
 
     def export(self, folder: Path) -> dict[str, Any]:
-        """Write mesh.glb, turntable.mp4 and sheet.png; returns what was measured about the mesh."""
+        """Write mesh.glb and turntable.mp4; returns what was measured about the mesh."""
         recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed)
         for _ in range(self.scene.occupancy.warmup):

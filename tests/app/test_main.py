@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
 def toy(monkeypatch):
     """Generating runs the toy recipe: what is tested is the command, not the 3D."""
     monkeypatch.setattr(presets, "find", lambda quality: lambda prompt, seed: Quadratic(seed=seed))
-    monkeypatch.setattr(presets, "changed", lambda recipe, steps, objective: recipe)
+    monkeypatch.setattr(presets, "changed", lambda recipe, *_: recipe)
 
 
 def mistake(capsys, *arguments: str) -> str:

@@ -24,6 +24,7 @@ def test_the_command_line_overrides():
     assert presets.changed(recipe, None, None) == recipe
     assert presets.changed(recipe, 5, None).steps == 5
     assert presets.changed(recipe, None, "csd").objective == CSD()
+    assert presets.changed(recipe, guidance=2.0).guidance == 2
     assert presets.changed(recipe, None, "sds").objective == recipe.objective
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         presets.changed(recipe, 0, None)

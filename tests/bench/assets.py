@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 
-from app.presets import find
+from app.presets import changed, find
 from app.runs import open_teacher
 from distill.catalog.captions import SUPPORTS, VOCABULARY, draw, has_combination, phrase
 from distill.catalog.objects import OBJECTS
+from distill.catalog.oracle import OracleTeacher
 from distill.catalog.truth import GROUPS, slot_colors, surface, truth
 from distill.engine import optimize
 from distill.events import Finished, Warned
@@ -48,9 +49,7 @@ def held_out_prompts(seed: int = 2026) -> list[str]:
 
 def make(prompt: str, teacher, quality: str, seed: int, folder: Path) -> tuple[dict, list]:
     """Generate one asset and score it: a row of figures, and its pictures in four views beside the truth's."""
-    recipe = find(quality)(prompt, seed)
-    if teacher.__class__.__name__ == "OracleTeacher":
-        recipe = replace(recipe, guidance=1.0)
+    recipe = changed(find(quality)(prompt, seed), guidance=1.0 if isinstance(teacher, OracleTeacher) else None)
     recipe = replace(recipe, turntable=0)
     started = time.perf_counter()
     run = recipe.build(teacher, torch.device("cpu"))

@@ -215,3 +215,17 @@ def test_a_hollow_is_filled_where_none_can_look_and_kept_where_they_can():
     assert bare == pytest.approx(hollow, rel=0.1)
     assert closed == pytest.approx(whole, rel=0.1)
     assert open_below == pytest.approx(hollow, rel=0.1)
+
+
+def test_filled_walls_stay_between_the_nodes():
+    """The mutant bisects the density along their edges, finds none, and gathers up to six vertices at a node."""
+    density = soft(union(box((0.6, 0.1, 0.6), (0, 0.5, 0)), box((0.6, 0.1, 0.6), (0, -0.5, 0))))
+    eyes = orbit(12, elevation=1.2, distance=3.2, fov=0.7).position  # look down on two plates: between them is dark
+    grid = fill_hidden(sample(density, 48), 100.0, eyes)
+    vertices, faces = surface(grid, 100.0, density)
+    assert is_closed(faces)
+    between = np.abs(vertices[:, 1]) < 0.3
+    assert between.sum() > 100
+    cell = 2 / 47
+    off = np.abs((vertices[between] + 1) / cell - np.round((vertices[between] + 1) / cell)).max(1)
+    assert off.min() > 0.2

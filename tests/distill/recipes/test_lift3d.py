@@ -130,6 +130,11 @@ def test_recipe_survives_json():
         ({"resolutions": ()}, "resolutions"),
         ({"resolutions": (4,)}, "resolutions"),
         ({"turntable": -1}, "turntable"),
+        ({"faces": 3}, "faces must be at least 4, got 3"),
+        ({"texture": 8}, "texture must be at least 16, got 8"),
+        ({"guidance": float("nan")}, "guidance must be a number, got nan"),
+        ({"grid_rate": -0.1}, "grid_rate must be a positive number"),
+        ({"first_levels": 9}, "first_levels must be between 1 and 8, got 9"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(change, message):
