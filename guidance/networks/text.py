@@ -87,7 +87,10 @@ class WordText(nn.Module):
         """(n, WORDS) of prompts; "" is the null prompt, words past the 24th are dropped."""
         out = torch.zeros(len(prompts), WORDS)
         for i, prompt in enumerate(prompts):
-            for j, word in enumerate(re.findall(r"\w+", prompt.lower())[:WORDS]):
+            words = re.findall(r"\w+", prompt.lower())[:WORDS]
+            if prompt and not words:
+                raise ValueError(f"{prompt!r} holds no word; say in words what to show")
+            for j, word in enumerate(words):
                 out[i, j] = 1 + int(hashlib.sha256(word.encode()).hexdigest(), 16) % (BUCKETS - 1)
         return out
 

@@ -3,7 +3,8 @@
 Pictures are unshuffled to a 16 x 16 grid, so that the cost does not depend on their resolution. Three things make it
 follow the camera after few pictures: every cell sees its own world ray (Plücker coordinates, as light field networks
 do); one vector made of text and camera together modulates every block (FiLM); and that vector also paints the 4 x 4
-bottleneck directly, as a conditional generator would, since at high noise the layout has no other source.
+bottleneck directly, as a conditional generator would, since at high noise the layout has no other source. On the way
+up every cell reads the tokens of the text, so that a part finds its own color.
 
 Dims: b pictures, C channels, S side, c features.
 """
@@ -26,7 +27,8 @@ RAYS = 6
 
 @dataclass(frozen=True)
 class UNetSize:
-    """Shape of a `UNet`: picture channels and side (a multiple of 16), features per level, width of the condition."""
+    """Shape of a `UNet`: picture channels and side (a multiple of 16), features per level, width of the condition and of
+    the text, and blocks at the bottleneck beyond two."""
 
     channels: int = 3
     side: int = 64

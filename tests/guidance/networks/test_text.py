@@ -93,6 +93,11 @@ def test_word_text_reads_words_and_their_order(words):
     assert not tokens[0, 2:].any()
 
 
+def test_a_caption_without_words_is_refused_not_taken_for_the_null(words):
+    with pytest.raises(ValueError, match="'!!!' holds no word"):
+        words.rows(["a dog", "!!!"])
+
+
 def test_the_null_caption_is_the_bias(words):
     vector, tokens = words(words.null_row()[None])
     assert torch.equal(vector[0], words.out.bias)
