@@ -27,8 +27,8 @@ RAYS = 6
 
 @dataclass(frozen=True)
 class UNetSize:
-    """Shape of a `UNet`: picture channels and side (a multiple of 16), features per level, width of the condition and of
-    the text, and blocks at the bottleneck beyond two."""
+    """Shape of a `UNet`: picture channels and side (a multiple of 16), features per level, width of the condition and
+    of the text, and blocks at the bottleneck beyond two."""
 
     channels: int = 3
     side: int = 64
