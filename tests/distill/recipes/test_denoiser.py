@@ -95,10 +95,11 @@ def test_edm_loss_is_one_at_every_noise_level(tiny, process, monkeypatch):
 def test_the_loss_is_the_error_of_the_raw_output(tiny):
     """Against the formulas of v written out, with a network that speaks."""
     run = tiny.build(None, CPU)
-    torch.nn.init.normal_(run.network.head.weight, std=0.1)
-    run.network.double()
     rng = torch.Generator().manual_seed(1)
+    torch.nn.init.normal_(run.network.head.weight, std=0.1, generator=rng)
+    run.network.double()
     x0, eps = torch.randn(2, 4, 3, 16, 16, generator=rng, dtype=torch.float64)
+    eps = x0 + 0.5 * eps  # alike, so that a wrong sign shows
     times = torch.tensor([0.1, 0.2, 0.3, 0.9], dtype=torch.float64)
     text, camera = run.network.text.rows(["a red wall"] * 4).double(), torch.zeros(4, 4).double()
     loss = run.loss(x0, eps, times, text, camera)
@@ -106,7 +107,7 @@ def test_the_loss_is_the_error_of_the_raw_output(tiny):
     x_t = alpha * x0 + sigma * eps
     raw = run.network(x_t / (alpha**2 / 4 + sigma**2).sqrt(), (alpha / sigma).log().flatten(), text, camera)
     assert torch.allclose(loss, (raw - (alpha * eps - sigma * x0)).square().mean(), rtol=1e-5)
-    assert not torch.allclose(loss, (raw - (alpha * eps + sigma * x0)).square().mean(), rtol=1e-2)
+    assert not torch.allclose(loss, (raw - (alpha * eps + sigma * x0)).square().mean(), rtol=0.2)
 
 
 # Times, dropping, learning rate
