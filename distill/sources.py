@@ -19,6 +19,7 @@ from distill.catalog.pictures import Bank
 from distill.catalog.truth import slot_colors
 from guidance.teacher import CameraLaw
 from guidance.teachers.embedded import camera_rows
+from guidance.vocabulary import Caption
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
@@ -47,11 +48,19 @@ class CatalogSource:
 
     def batch(self, size: int, generator: torch.Generator) -> Batch:
         index = torch.randint(len(self._bank), (size,), generator=generator)
-        captions = [draw(generator, kinds=self._bank.things(i)) for i in index.tolist()]
-        colors = torch.stack([slot_colors(c.things) for c in captions])
-        pictures = self._bank.pictures(index, colors, torch.rand(size, 3, generator=generator))
+        pictures, captions = colored(self._bank, index, generator)
         text = torch.stack([self._caption_row(c) for c in captions])
         return Batch(pictures, text, camera_rows(self._bank.cameras[index]))
+
+
+def colored(
+    bank: Bank, index: Tensor, generator: torch.Generator, *, held_out: bool = False
+) -> tuple[Tensor, list[Caption]]:
+    """Rows `index` (b,) of a bank in random colors over random solid backgrounds, (b, 3, S, S), and their captions: of
+    the training combinations, or of those held out."""
+    captions = [draw(generator, held_out=held_out, kinds=bank.things(i)) for i in index.tolist()]
+    colors = torch.stack([slot_colors(c.things) for c in captions])
+    return bank.pictures(index, colors, torch.rand(len(index), 3, generator=generator)), captions
 
 
 class FolderSource:

@@ -1,0 +1,131 @@
+"""Which design of a teacher to train on: `python -m tests.bench.designs NAME=FOLDER NAME=FOLDER ...`.
+
+Held-out denoising errors (`distill.denoising_error`) of teachers that were trained at about equal compute, on geometry,
+cameras and colors that none of them saw. FOLDER is a teacher's, or the run that trained it. Writes results/designs.json
+and .md, one row a design, and results/designs_levels.json and .md, one row a design and noise level.
+
+error: geometric mean over the levels of the squared error of x0. relative: over that of the first design, on the same
+pictures and noise, with a bootstrap interval of 95 % over the pictures. camera, condition: how many times larger the
+error is at a wrong azimuth, and without text and camera. ms: of one picture in a forward pass, median of rounds in
+which the designs take turns.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from app.runs import RESULTS as RUN_FILE
+from app.teachers import CARD
+from distill.denoising_error import LEVELS, DenoisingError, denoising_error, held_out_bank
+from guidance.teachers.embedded import EmbeddedTeacher, load_teacher
+from nerf.cameras import orbit
+from tests.bench.record import RESULTS, Value, record, table
+
+ROUNDS, VIEWS, RESAMPLES = 9, 8, 2000
+PROMPT = "a red mushroom with a white stem"
+
+
+def opened(folder: Path) -> tuple[Path, EmbeddedTeacher]:
+    inside = folder if (folder / CARD).exists() else folder / "teacher"
+    return inside, load_teacher(inside, torch.device("cpu"))
+
+
+def milliseconds(teachers: dict[str, EmbeddedTeacher]) -> dict[str, float]:
+    """Of one picture in a forward pass of VIEWS pictures. The designs take turns, and so share all disturbances."""
+    views = orbit(VIEWS, elevation=0.3, distance=3.2, fov=0.698)
+    found: dict[str, list[float]] = {name: [] for name in teachers}
+    with torch.no_grad():
+        conds = {name: teacher.embed([PROMPT]).at(views) for name, teacher in teachers.items()}
+        for _ in range(ROUNDS + 1):
+            for name, teacher in teachers.items():
+                x_t = torch.randn(VIEWS, *teacher.shape, generator=torch.Generator().manual_seed(0))
+                started = time.perf_counter()
+                teacher(x_t, torch.tensor(0.5), conds[name])
+                found[name].append((time.perf_counter() - started) / VIEWS * 1e3)
+    return {name: statistics.median(times[1:]) for name, times in found.items()}
+
+
+def relative(found: DenoisingError, first: DenoisingError, seed: int = 0) -> tuple[float, float, float]:
+    """The ratio of the overall errors, and its 95 % interval by resampling pictures."""
+
+    def ratio(columns: Tensor) -> float:
+        rows = (found.told[:, columns].mean(1) / first.told[:, columns].mean(1)).log()
+        return float(rows.mean().exp())
+
+    n = found.told.shape[1]
+    draws = torch.randint(n, (RESAMPLES, n), generator=torch.Generator().manual_seed(seed))
+    ratios = torch.tensor([ratio(d) for d in draws])
+    return ratio(torch.arange(n)), float(ratios.quantile(0.025)), float(ratios.quantile(0.975))
+
+
+def training(folder: Path, teacher: EmbeddedTeacher) -> dict[str, Value]:
+    """What the card and the run's own record say; None where the folder stands alone."""
+    notes, record_file = teacher.card.notes, folder.parent / RUN_FILE
+    known = "steps" in notes and "batch" in notes
+    seconds = json.loads(record_file.read_text())["seconds"]["steps"] if record_file.exists() else None
+    return {"pictures": int(notes["steps"] * notes["batch"]) if known else None, "train_seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("designs", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--count", type=int, default=1024, help="held-out pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    given = dict(design.partition("=")[::2] for design in args.designs)
+    folders, teachers = {}, {}
+    for name, folder in given.items():
+        folders[name], teachers[name] = opened(Path(folder))
+    sides = {teacher.shape[-1] for teacher in teachers.values()}
+    if len(sides) != 1:
+        raise SystemExit(f"errors compare at equal picture sides only, got {sorted(sides)}")
+    bank = held_out_bank(sides.pop())
+    errors: dict[str, DenoisingError] = {}
+    for name, teacher in teachers.items():
+        errors[name] = denoising_error(teacher, bank, count=args.count, seed=args.seed)
+        print(name, errors[name].overall(), flush=True)
+    report(folders, teachers, errors, args.seed)
+
+
+def report(
+    folders: dict[str, Path], teachers: dict[str, EmbeddedTeacher], errors: dict[str, DenoisingError], seed: int
+) -> None:
+    speed, first = milliseconds(teachers), next(iter(errors.values()))
+    rows: list[dict[str, Value]] = []
+    levels: list[dict[str, Value]] = []
+    for name, found in errors.items():
+        teacher, overall = teachers[name], found.overall()
+        ratio, low, high = relative(found, first)
+        rows.append(
+            {
+                "design": name,
+                "process": type(teacher.schedule).__name__,
+                "form": teacher.card.form,
+                "error": overall["error"],
+                "relative": ratio,
+                "from": low,
+                "to": high,
+                "camera": overall["camera"],
+                "condition": overall["condition"],
+                "parameters": sum(p.numel() for p in teacher.network.parameters()),
+                "ms": speed[name],
+                **training(folders[name], teacher),
+            }
+        )
+        means = (x.mean(1).tolist() for x in (found.told, found.turned, found.untold))
+        for lam, told, turned, untold in zip(LEVELS, *means, strict=True):
+            ratios = {"camera": turned / told, "condition": untold / told}
+            levels.append({"design": name, "lam": lam, "told": told, "turned": turned, "untold": untold, **ratios})
+    print(table(rows), table(levels), sep="\n\n")
+    facts = {"held_out_pictures": first.told.shape[1], "picture_side": next(iter(teachers.values())).shape[-1]}
+    record("designs", rows, seed=seed, title="Designs of a teacher at equal compute", facts=facts, folder=RESULTS)
+    record("designs_levels", levels, seed=seed, title="Designs of a teacher, by noise level", facts=facts)
+
+
+if __name__ == "__main__":
+    main()
