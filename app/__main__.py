@@ -22,6 +22,7 @@ COMMANDS = {
     "resume": ("app.commands:Resume", "go on with a run that was stopped or killed"),
     "export": ("app.commands:Export", "write a run's mesh in another format or size"),
     "train": ("app.train:Train", "train a teacher of your own"),
+    "evaluate": ("app.evaluate:Evaluate", "score assets against exact shapes, or a teacher"),
     "teachers": ("app.commands:Teachers", "list the teachers"),
     "words": ("app.commands:Words", "list the words that the embedded teacher knows"),
 }

@@ -15,7 +15,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import torch
 
 from app.errors import UserError, blamed_on_input, blamed_on_machine, one_line
 from app.locks import alone
+from app.provenance import versions
 from app.stopping import Stop
 from app.teachers import CARD, oracle_side
 from distill.catalog.oracle import OracleTeacher
@@ -36,7 +36,6 @@ from guidance.teacher import Teacher
 from guidance.teachers.embedded import embedded_folder, load_teacher
 
 CONFIG, RESULTS, ERRORS = "config.json", "run.json", "error.log"
-VERSIONS = ("scorelift", "torch", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -182,14 +181,7 @@ def _summary(folder: Path, job: Job, ready: float, end: Finished) -> str:
         "steps": job.recipe.steps,
         "seconds": {"start": round(ready, 3), "steps": round(stepping, 3), "export": round(end.seconds, 3)},
         "results": dict(end.results),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in VERSIONS}},
+        "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
     }
     return json.dumps(summary, indent=2) + "\n"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
-        return None

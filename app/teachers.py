@@ -36,6 +36,18 @@ def check(name: str, prompt: str) -> str:
     return str(folder)
 
 
+def check_trained(name: str) -> str:
+    """The name to keep of a teacher that is to be looked at by itself: as `check` does it, but the folder of a run that
+    trained one means that one."""
+    folder = Path(name)
+    if name != "embedded" and not oracle_side(name) and not (folder / CARD).is_file():
+        if (folder / "teacher" / CARD).is_file():
+            return str((folder / "teacher").absolute())
+        if (folder / "config.json").is_file():
+            raise UserError(f"{folder} is a run without a teacher; one that trains has it when it is finished")
+    return check(name, "a cube")
+
+
 def oracle_side(name: str) -> int | None:
     """The pixels a side that the oracle called `name` looks at; None for another teacher. UserError where too many."""
     found = ORACLE.fullmatch(name)

@@ -6,13 +6,14 @@ uniformly by area.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from scipy.special import stdtrit
 from torch import Tensor
 
 from nerf.mesh_raster import rasterize
@@ -118,3 +119,25 @@ def psnr(found: Tensor, true: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pictures of equal shape in [0, 1]; infinite where they are equal."""
     error = float((found.double() - true.double()).square().mean())
     return -10 * math.log10(error) if error else math.inf
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The mean of `count` values, and its confidence interval; `low` and `high` are None for a single value."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    count: int
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean and two-sided Student interval of independent values (Student 1908). ValueError where there are none."""
+    if not values:
+        raise ValueError("a mean needs at least one value")
+    data = np.asarray(values, dtype=np.float64)
+    mean, count = float(data.mean()), len(data)
+    if count == 1:
+        return Interval(mean, None, None, 1)
+    half = float(stdtrit(count - 1, (1 + confidence) / 2) * data.std(ddof=1) / math.sqrt(count))
+    return Interval(mean, mean - half, mean + half, count)
