@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from app.errors import UserError, blamed_on_input
 from app.prompt_file import read_prompts
-from app.teachers import check_trained
+from app.teachers import find_trained
 
 OF_TEACHERS = ("count", "seed")
 OF_ASSETS = ("seeds", "sheet", "meshes", "quality", "teacher", "guidance")
@@ -57,7 +57,7 @@ class Evaluate:
                 raise UserError(f"--{field.name} says nothing about {of}; leave it out")
         if self.target is not None:
             with blamed_on_input():
-                name = check_trained(self.target)
+                name = find_trained(self.target)
             from app.teacher_scores import score_teacher
 
             return score_teacher(name, self.count, self.seed, self.json)

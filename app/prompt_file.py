@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.errors import UserError, one_line
-from app.teachers import check
+from app.teachers import find
 from guidance.vocabulary import load_vocabulary
 
 
@@ -19,8 +19,8 @@ def read_prompts(path: Path, teacher: str) -> tuple[list[str], str]:
         raise UserError(f"{path} is no UTF-8 text; save it as UTF-8") from error
     except OSError as error:
         raise UserError(f"cannot read the prompts: {one_line(error)}") from error
+    name, words = find(teacher)
     said: dict[str, int] = {}
-    name = teacher
     for number, line in enumerate(lines, 1):
         prompt = " ".join(line.partition("#")[0].split())
         if not prompt:
@@ -28,10 +28,10 @@ def read_prompts(path: Path, teacher: str) -> tuple[list[str], str]:
         if prompt in said:
             raise UserError(f"{path} line {number} repeats line {said[prompt]}: {prompt!r}; drop one")
         said[prompt] = number
-        name = check(teacher, "a cube") if len(said) == 1 else name  # the teacher itself, blamed on no line
         try:
-            check(teacher, prompt)
-            load_vocabulary().parse(prompt)  # the truth is the catalog's, whatever the teacher calls things
+            for known in (words, load_vocabulary()):  # the truth is the catalog's, whatever the teacher calls things
+                if known is not None:
+                    known.parse(prompt)
         except ValueError as error:
             raise UserError(f"{path} line {number}: {one_line(error)}") from error
     if not said:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from app.errors import UserError, one_line
-from guidance.vocabulary import load_vocabulary
+from guidance.vocabulary import Vocabulary, load_vocabulary
 
 ORACLE = re.compile(r"oracle(?:-(\d{1,9}))?")
 SHARPEST = 512
@@ -19,33 +19,41 @@ TEACHERS = {
 def check(name: str, prompt: str) -> str:
     """The name to keep of a teacher, absolute for a folder, after a look that costs nothing at whether it exists and
     knows the words of `prompt`. UserError or ValueError, in one line, where not."""
+    kept, words = find(name)
+    if words is not None:
+        words.parse(prompt)
+    return kept
+
+
+def find(name: str) -> tuple[str, Vocabulary | None]:
+    """The name to keep of a teacher and the words it knows, None for one that reads free text. UserError, in one line,
+    where there is none of that name."""
     if name == "embedded" or oracle_side(name):
-        load_vocabulary().parse(prompt)
-        return name
+        return name, load_vocabulary()
     folder = Path(name).absolute()
     if not (folder / CARD).is_file():
         inside = folder / "teacher"  # of a run that trained one
         remedy = f"did you mean {inside}?" if (inside / CARD).is_file() else f"give {_known()}"
         raise UserError(f"no teacher {name!r}; {remedy}")
-    if (folder / VOCABULARY).is_file():
-        try:
-            words = load_vocabulary(folder / VOCABULARY)
-        except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
-            raise UserError(f"{folder / VOCABULARY} is damaged ({one_line(error)}); copy the teacher again") from error
-        words.parse(prompt)
-    return str(folder)
+    if not (folder / VOCABULARY).is_file():
+        return str(folder), None
+    try:
+        return str(folder), load_vocabulary(folder / VOCABULARY)
+    except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
+        raise UserError(f"{folder / VOCABULARY} is damaged ({one_line(error)}); copy the teacher again") from error
 
 
-def check_trained(name: str) -> str:
-    """The name to keep of a teacher that is to be looked at by itself: as `check` does it, but the folder of a run that
+def find_trained(name: str) -> str:
+    """The name to keep of a teacher that is to be looked at by itself: as `find` does it, but the folder of a run that
     trained one means that one."""
     folder = Path(name)
-    if name != "embedded" and not oracle_side(name) and not (folder / CARD).is_file():
-        if (folder / "teacher" / CARD).is_file():
-            return str((folder / "teacher").absolute())
-        if (folder / "config.json").is_file():
-            raise UserError(f"{folder} is a run without a teacher; one that trains has it when it is finished")
-    return check(name, "a cube")
+    if name == "embedded" or oracle_side(name) or (folder / CARD).is_file():
+        return find(name)[0]
+    if (folder / "teacher" / CARD).is_file():
+        return find(str(folder / "teacher"))[0]
+    if (folder / "config.json").is_file():
+        raise UserError(f"{folder} is a run without a teacher; one that trains has it when it is finished")
+    return find(name)[0]
 
 
 def oracle_side(name: str) -> int | None:

@@ -98,9 +98,12 @@ def _conditions(
     teacher: Teacher, prompts: list[str], cameras: Cameras, law: CameraLaw, generator: torch.Generator
 ) -> tuple[Cond, Cond, Cond]:
     """Told, turned, untold."""
+    try:
+        text = teacher.embed(prompts)
+    except ValueError as error:
+        raise ValueError(f"the teacher does not know all that the catalog shows: {error}") from error
     low, high = law.azimuth
     azimuth = low + (high - low) * torch.rand(len(prompts), generator=generator).to(cameras.azimuth)
-    text = teacher.embed(prompts)
     turned = replace(cameras, azimuth=azimuth)
     return text.at(cameras), text.at(turned), teacher.embed([""]).at(cameras)
 
