@@ -29,12 +29,13 @@ MEASURES = {
     "color": "mean absolute sRGB error per channel at 20,000 surface points",
     "psnr": "dB over 16 views of 128 px of the head-lit albedo on white, against the same pictures of the truth",
 }
+SHARES = ("iou", "fscore", "color")  # lie between 0 and 1
 COUNTED_AS_ZERO = ("iou", "fscore")  # where an asset could not be made; the other measures have no worst value
 
 
 @dataclass(frozen=True)
 class AssetScore:
-    """The MEASURES of one asset. `color` and what `iou` and `fscore` lack to 1 are shares; `psnr` is in dB."""
+    """The MEASURES of one asset; SHARES are without a unit."""
 
     iou: float
     chamfer_l1: float
@@ -97,7 +98,7 @@ def means(results: Sequence[Result]) -> dict[str, Interval]:
         values = [_measured(rows, name) for rows in by_prompt.values()]
         known = [v for v in values if v is not None]
         if known:
-            found[name] = interval(known)
+            found[name] = interval(known, within=(0.0, 1.0) if name in SHARES else (-math.inf, math.inf))
     return found
 
 

@@ -131,8 +131,11 @@ class Interval:
     count: int
 
 
-def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Mean and two-sided Student interval of independent values (Student 1908). ValueError where there are none."""
+def interval(
+    values: Sequence[float], confidence: float = 0.95, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
+    """Mean and two-sided Student interval of independent values (Student 1908), cut where their true mean cannot be:
+    outside `within`. ValueError where there are none."""
     if not values:
         raise ValueError("a mean needs at least one value")
     data = np.asarray(values, dtype=np.float64)
@@ -140,4 +143,4 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     if count == 1:
         return Interval(mean, None, None, 1)
     half = float(stdtrit(count - 1, (1 + confidence) / 2) * data.std(ddof=1) / math.sqrt(count))
-    return Interval(mean, mean - half, mean + half, count)
+    return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]), count)

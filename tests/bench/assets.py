@@ -1,39 +1,31 @@
 """Text to 3D against ground truth: `python -m tests.bench.assets oracle` and `... embedded`.
 
 `oracle` makes every object of the catalog with the teacher that knows the truth: what is missing is the pipeline's.
-`embedded` makes 20 prompts of held-out combinations with the teacher that ships. Scores are taken from the exported
-GLB, without alignment or threshold search. Writes results/assets_TEACHER.json, .md, .png and _portraits.png.
+`embedded` makes 20 prompts of held-out combinations with the teacher that ships. The work is `scorelift evaluate`'s.
+Writes results/assets_TEACHER.json, .md, .png and _portraits.png.
 """
 
 import argparse
-import resource
-import shutil
 import tempfile
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from app.presets import changed, find
-from app.runs import open_teacher
+from app.asset_scores import draw_sheet
+from app.evaluation import Evaluation
+from app.score_file import ScoreRow
+from app.scoring import carry_out
 from distill.catalog.captions import SUPPORTS, VOCABULARY, draw, has_combination, phrase
 from distill.catalog.objects import OBJECTS
-from distill.catalog.oracle import OracleTeacher
-from distill.catalog.truth import GROUPS, slot_colors, surface, truth
-from distill.engine import optimize
-from distill.events import Finished, Warned
-from distill.metrics import score_mesh
+from distill.evaluation import means, true_pictures
 from nerf import pictures
-from nerf.cameras import Cameras, orbit
+from nerf.cameras import orbit
 from nerf.mesh_load import load
 from nerf.mesh_render import render
 from nerf.mesh_textured import TexturedMesh
-from nerf.solids import render_groups, stack
-from tests.bench.record import RESULTS, record
+from tests.bench.record import RESULTS, Value, record
 
 PLAIN = ("sphere", "cube", "cylinder", "cone", "torus", "pyramid")
-VIEWS = orbit(4, elevation=0.35, distance=3.2, fov=0.698)
 PORTRAIT = orbit(12, elevation=0.35, distance=3.2, fov=0.698)[1:2]
 
 
@@ -47,48 +39,14 @@ def held_out_prompts(seed: int = 2026) -> list[str]:
     return [phrase(draw(generator, held_out=True, kinds=k)) for k in kinds[:20]]
 
 
-def make(prompt: str, teacher, quality: str, seed: int, folder: Path) -> tuple[dict, list]:
-    """Generate one asset and score it: a row of figures, and its pictures in four views beside the truth's."""
-    recipe = changed(find(quality)(prompt, seed), guidance=1.0 if isinstance(teacher, OracleTeacher) else None)
-    recipe = replace(recipe, turntable=0)
-    started = time.perf_counter()
-    run = recipe.build(teacher, torch.device("cpu"))
-    events = list(optimize(run, steps=recipe.steps, out=folder))
-    end = events[-1]
-    if not isinstance(end, Finished):
-        raise SystemExit(f"{prompt}: {end}")
-    seconds = time.perf_counter() - started
-    caption = VOCABULARY.parse(prompt)
-    mesh = load(folder / "mesh.glb")
-    score = score_mesh(
-        mesh, truth(caption).inside, lambda n, g: surface(caption, n, g), torch.Generator().manual_seed(0)
-    )
-    row = {
-        "prompt": prompt,
-        "iou": score.iou,
-        "fscore": score.fscore,
-        "chamfer_l1": score.chamfer_l1,
-        "color_error": score.color_error,
-        "psnr": end.results["psnr"],
-        "faces": end.results["faces"],
-        "seconds": round(seconds, 1),
-        "warnings": sum(isinstance(e, Warned) for e in events),
-    }
-    return row, [*render(mesh, VIEWS, 160, supersample=2).rgb, *true_pictures(prompt)]
-
-
-def true_pictures(prompt: str, views: Cameras = VIEWS, size: int = 160) -> torch.Tensor:
-    caption = VOCABULARY.parse(prompt)
-    layers = render_groups(stack([truth(caption)] * len(views)), views, size, GROUPS)
-    colors = slot_colors(caption.things)
-    return torch.einsum("vghw,gc->vchw", layers[:, :GROUPS], colors) + (1 - layers[:, GROUPS:])
-
-
 def portraits(prompts: list[str], meshes: list[TexturedMesh], across: int = 4) -> torch.Tensor:
     """A compact sheet: every asset and its truth, once each, from the front right."""
     cells, captions = [], []
     for prompt, mesh in zip(prompts, meshes, strict=True):
-        cells += [render(mesh, PORTRAIT, 160, supersample=3).rgb[0], true_pictures(prompt, PORTRAIT, 480)[0]]
+        cells += [
+            render(mesh, PORTRAIT, 160, supersample=3).rgb[0],
+            true_pictures(VOCABULARY.parse(prompt), PORTRAIT, 480)[0],
+        ]
         captions += [prompt, "ground truth"]
     rows = [
         pictures.Row("", cells[k : k + 2 * across], captions[k : k + 2 * across])
@@ -97,38 +55,49 @@ def portraits(prompts: list[str], meshes: list[TexturedMesh], across: int = 4) -
     return pictures.contact_sheet(rows, cell=160)
 
 
+def measure(evaluation: Evaluation, folder: Path) -> list[ScoreRow]:
+    """The rows of `scorelift evaluate`, whose files go into `folder`."""
+    rows = []
+    for row in carry_out(evaluation, folder / "scores.json", folder / "meshes"):
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def facts_of(rows: list[ScoreRow], quality: str) -> dict[str, Value]:
+    found = means([row.result for row in rows])
+    facts: dict[str, Value] = {f"mean_{name}": of.mean for name, of in found.items()}
+    for name in ("iou", "fscore"):
+        facts |= {f"{name}_low": found[name].low, f"{name}_high": found[name].high}
+    facts["min_iou"] = min(row.result.score.iou if row.result.score else 0.0 for row in rows)
+    facts |= {"n": len(rows), "failed": sum(row.result.score is None for row in rows), "quality": quality}
+    return facts | {"peak_mb": max(row.peak_mb or 0.0 for row in rows)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("teacher", choices=("oracle", "embedded"))
     parser.add_argument("--quality", default="standard")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--meshes", type=Path, help="folder to keep the GLB files in, for validate_glb.mjs")
+    parser.add_argument("--folder", type=Path, help="folder for scores and meshes; a broken-off bench goes on there")
     parser.add_argument("--only", type=int, default=0, help="make only the first so many, without recording")
     args = parser.parse_args()
     oracle = args.teacher == "oracle"
     prompts = [f"{'an' if o.name[0] in 'aeiou' else 'a'} {o.name}" for o in OBJECTS] if oracle else held_out_prompts()
-    teacher = open_teacher(args.teacher, torch.device("cpu"))
-    rows, sheet, meshes = [], [], []
-    for prompt in prompts[: args.only or None]:
-        with tempfile.TemporaryDirectory() as folder:
-            row, shots = make(prompt, teacher, args.quality, args.seed, Path(folder))
-            meshes.append(load(Path(folder) / "mesh.glb"))
-            if args.meshes:
-                args.meshes.mkdir(parents=True, exist_ok=True)
-                shutil.copy(Path(folder) / "mesh.glb", args.meshes / f"{len(rows):02}.glb")
-        print(row, flush=True)
-        rows.append(row)
-        captions = [f"IoU {row['iou']:.2f}  F {row['fscore']:.2f}", "", "", "", "ground truth", "", "", ""]
-        sheet.append(pictures.Row(prompt, shots, captions))
-    facts = {f"mean_{k}": sum(r[k] for r in rows) / len(rows) for k in ("iou", "fscore", "chamfer_l1", "color_error")}
-    facts |= {"min_iou": min(r["iou"] for r in rows), "n": len(rows), "quality": args.quality}
-    facts["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    evaluation = Evaluation(tuple(prompts[: args.only or None]), 1, args.quality, args.teacher)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = args.folder or Path(scratch)
+        rows = measure(evaluation, folder)
+        out = Path(tempfile.gettempdir()) if args.only else RESULTS
+        name = f"assets_{args.teacher}"
+        pictures.save_png(out / f"{name}.png", draw_sheet(rows, folder / "meshes"))
+        made = [row for row in rows if row.mesh]
+        meshes = [load(folder / "meshes" / row.mesh) for row in made]
+        pictures.save_png(out / f"{name}_portraits.png", portraits([row.result.prompt for row in made], meshes))
+    facts = facts_of(rows, args.quality)
     print(facts, flush=True)
-    folder = Path(tempfile.gettempdir()) if args.only else RESULTS
-    name = f"assets_{args.teacher}"
-    pictures.save_png(folder / f"{name}.png", pictures.contact_sheet(sheet, cell=160))
-    pictures.save_png(folder / f"{name}_portraits.png", portraits([row["prompt"] for row in rows], meshes))
-    record(name, rows, seed=args.seed, title=f"Text to 3D with the {args.teacher} teacher", facts=facts, folder=folder)
+    hidden = ("seed", "mesh", "mesh_digest")
+    table = [{key: value for key, value in row.to_json().items() if key not in hidden} for row in rows]
+    record(name, table, seed=0, title=f"Text to 3D with the {args.teacher} teacher", facts=facts, folder=out)
 
 
 if __name__ == "__main__":

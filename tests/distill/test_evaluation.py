@@ -159,6 +159,7 @@ def test_the_unit_of_the_means_is_the_prompt():
     found = means([scored("a", 0, 0.9), scored("a", 1, 0.9), scored("a", 2, 0.9), scored("b", 0, 0.1)])["iou"]
     assert found.mean == pytest.approx(0.5)
     assert found.count == 2
+    assert (found.low, found.high) == (0, 1)  # of two values Student's alone would reach from -4.6 to 5.6
 
 
 def test_failed_assets_count_as_zero_where_zero_is_the_worst():
@@ -180,6 +181,8 @@ def test_the_interval_is_students():
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
     normal = 1.96 * np.std(values, ddof=1) / math.sqrt(5)  # the wrong variant: too sure of few values
     assert found.mean - found.low > 1.3 * normal
+    cut = interval(values, within=(0.0, 0.9))
+    assert (cut.low, cut.high) == (found.low, 0.9)
     assert interval([0.4]).low is interval([0.4]).high is None
     with pytest.raises(ValueError, match="at least one value"):
         interval([])
