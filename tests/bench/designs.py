@@ -74,7 +74,7 @@ def training(folder: Path, teacher: EmbeddedTeacher) -> dict[str, Value]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("designs", nargs="+", metavar="NAME=FOLDER")
-    parser.add_argument("--count", type=int, default=1024, help="held-out pictures")
+    parser.add_argument("--count", type=int, default=512, help="held-out pictures")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     given = dict(design.partition("=")[::2] for design in args.designs)
