@@ -6,6 +6,7 @@ denoised three times from the same noise: told the truth, told another azimuth, 
 second is than the first says how far the teacher follows the camera, the third how much it gets from being told.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -46,10 +47,11 @@ class DenoisingError:
         """(L,): the error without text and camera over that with them."""
         return self.untold.mean(1) / self.told.mean(1)
 
-    def overall(self) -> dict[str, float]:
-        """Geometric means over the levels: of `told`, as "error", and of the two ratios."""
+    def overall(self, low: float = -math.inf, high: float = math.inf) -> dict[str, float]:
+        """Geometric means over the levels from `low` to `high`: of `told`, as "error", and of the two ratios."""
+        within = torch.tensor([low <= lam <= high for lam in self.levels])
         rows = {"error": self.told.mean(1), "camera": self.camera, "condition": self.condition}
-        return {name: float(row.log().mean().exp()) for name, row in rows.items()}
+        return {name: float(row[within].log().mean().exp()) for name, row in rows.items()}
 
 
 @torch.no_grad()

@@ -4,14 +4,16 @@ Held-out denoising errors (`distill.denoising_error`) of teachers that were trai
 cameras and colors that none of them saw. FOLDER is a teacher's, or the run that trained it. Writes results/designs.json
 and .md, one row a design, and results/designs_levels.json and .md, one row a design and noise level.
 
-error: geometric mean over the levels of the squared error of x0. relative: over that of the first design, on the same
-pictures and noise, with a bootstrap interval of 95 % over the pictures. camera, condition: how many times larger the
-error is at a wrong azimuth, and without text and camera. ms: of one picture in a forward pass, median of rounds in
-which the designs take turns.
+noisy, clean: geometric means of the squared error of x0 over the levels up to 0, where the layout is decided, and over
+those above. vs_first: the error over that of the first design, on the same pictures and noise, and its bootstrap
+interval of 95 % over the pictures. camera, condition: how many times larger the noisy error is at a wrong azimuth, and
+without text and camera. ms: of one picture in a forward pass, median of rounds in which the designs take turns.
+compute: pictures times ms, over that of the first design; train_seconds depend on what else the machine did.
 """
 
 import argparse
 import json
+import math
 import statistics
 import time
 from pathlib import Path
@@ -50,25 +52,25 @@ def milliseconds(teachers: dict[str, EmbeddedTeacher]) -> dict[str, float]:
     return {name: statistics.median(times[1:]) for name, times in found.items()}
 
 
-def relative(found: DenoisingError, first: DenoisingError, seed: int = 0) -> tuple[float, float, float]:
-    """The ratio of the overall errors, and its 95 % interval by resampling pictures."""
+def versus(found: DenoisingError, first: DenoisingError, rows: list[bool], seed: int = 0) -> tuple[float, str]:
+    """The ratio of the geometric means over the levels `rows`, and its 95 % interval by resampling pictures."""
 
     def ratio(columns: Tensor) -> float:
-        rows = (found.told[:, columns].mean(1) / first.told[:, columns].mean(1)).log()
-        return float(rows.mean().exp())
+        means = (x.told[torch.tensor(rows)][:, columns].mean(1) for x in (found, first))
+        return float((next(means) / next(means)).log().mean().exp())
 
     n = found.told.shape[1]
     draws = torch.randint(n, (RESAMPLES, n), generator=torch.Generator().manual_seed(seed))
-    ratios = torch.tensor([ratio(d) for d in draws])
-    return ratio(torch.arange(n)), float(ratios.quantile(0.025)), float(ratios.quantile(0.975))
+    low, high = torch.tensor([ratio(d) for d in draws]).quantile(torch.tensor([0.025, 0.975])).tolist()
+    return ratio(torch.arange(n)), f"{low:.3f} to {high:.3f}"
 
 
-def training(folder: Path, teacher: EmbeddedTeacher) -> dict[str, Value]:
+def training(folder: Path, teacher: EmbeddedTeacher) -> dict[str, float | None]:
     """What the card and the run's own record say; None where the folder stands alone."""
     notes, record_file = teacher.card.notes, folder.parent / RUN_FILE
     known = "steps" in notes and "batch" in notes
     seconds = json.loads(record_file.read_text())["seconds"]["steps"] if record_file.exists() else None
-    return {"pictures": int(notes["steps"] * notes["batch"]) if known else None, "train_seconds": seconds}
+    return {"pictures": notes["steps"] * notes["batch"] if known else None, "train_seconds": seconds}
 
 
 def main() -> None:
@@ -98,25 +100,19 @@ def report(
     speed, first = milliseconds(teachers), next(iter(errors.values()))
     rows: list[dict[str, Value]] = []
     levels: list[dict[str, Value]] = []
+    first_work = 0.0
     for name, found in errors.items():
-        teacher, overall = teachers[name], found.overall()
-        ratio, low, high = relative(found, first)
-        rows.append(
-            {
-                "design": name,
-                "process": type(teacher.schedule).__name__,
-                "form": teacher.card.form,
-                "error": overall["error"],
-                "relative": ratio,
-                "from": low,
-                "to": high,
-                "camera": overall["camera"],
-                "condition": overall["condition"],
-                "parameters": sum(p.numel() for p in teacher.network.parameters()),
-                "ms": speed[name],
-                **training(folders[name], teacher),
-            }
-        )
+        teacher, trained = teachers[name], training(folders[name], teachers[name])
+        row: dict[str, Value] = {"design": name, "form": teacher.card.form, "process": type(teacher.schedule).__name__}
+        for part, low, high in (("noisy", -math.inf, 0.0), ("clean", 0.5, math.inf)):
+            row[part] = found.overall(low, high)["error"]
+            rows_of = [low <= lam <= high for lam in found.levels]
+            row[f"{part}_vs_first"], row[f"{part}_interval"] = versus(found, first, rows_of)
+        row |= {key: found.overall(high=0.0)[key] for key in ("camera", "condition")}
+        row |= {"parameters": sum(p.numel() for p in teacher.network.parameters()), "ms": speed[name], **trained}
+        work = (trained["pictures"] or 0) * speed[name]
+        first_work = first_work or work
+        rows.append(row | {"compute": work / first_work if work and first_work else None})
         means = (x.mean(1).tolist() for x in (found.told, found.turned, found.untold))
         for lam, told, turned, untold in zip(LEVELS, *means, strict=True):
             ratios = {"camera": turned / told, "condition": untold / told}

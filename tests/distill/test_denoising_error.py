@@ -72,6 +72,7 @@ def test_a_gaussians_errors_in_closed_form(bank):
     assert torch.equal(found.told, found.untold)
     assert torch.equal(found.camera, torch.ones(7, dtype=torch.float64))
     assert found.overall()["error"] == pytest.approx(math.exp(found.told.mean(1).log().mean()))
+    assert found.overall(-1, 0)["error"] == pytest.approx(float(found.told.mean(1)[2:4].prod()) ** 0.5)
     assert found.overall()["condition"] == 1
 
 
