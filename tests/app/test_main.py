@@ -112,7 +112,7 @@ def test_a_folder_that_only_looks_like_a_teacher_is_one_line(here, capsys):
 def test_the_light_commands_import_no_torch():
     code = (
         "import sys; from app.__main__ import main\n"
-        "for words in ('--help', 'words', 'teachers', 'generate --help', 'generate', 'generate xyzzy'):\n"
+        "for words in ('--help', 'words', 'teachers', 'generate --help', 'generate', 'generate xyzzy', 'evaluate'):\n"
         "    main(words.split())\n"
         "print([m for m in ('torch', 'numba', 'gradio', 'diffusers') if m in sys.modules])"
     )
