@@ -116,8 +116,11 @@ def fscore(to_true: NDArray[np.floating], to_found: NDArray[np.floating], tolera
 
 
 def psnr(found: Tensor, true: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures of equal shape in [0, 1]; infinite where they are equal."""
-    error = float((found.double() - true.double()).square().mean())
+    """Peak signal-to-noise ratio in dB of pictures of equal shape in [0, 1]; infinite where they are equal.
+
+    Summed by numpy: torch's sum depends, in its last digits, on the number of threads.
+    """
+    error = float(np.square((found.double() - true.double()).cpu().numpy()).mean())
     return -10 * math.log10(error) if error else math.inf
 
 
