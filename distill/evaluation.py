@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.catalog.oracle import OracleRows
+from distill.catalog.pictures import LAW
 from distill.catalog.truth import surface, truth
 from distill.metrics import Interval, interval, psnr, score_mesh
 from guidance.vocabulary import Caption
@@ -19,7 +20,7 @@ from nerf.mesh_render import render
 from nerf.mesh_textured import TexturedMesh
 from nerf.pictures import Row
 
-DISTANCE, FOV = 3.2, math.radians(40)
+DISTANCE, FOV = LAW.distance[0], LAW.fov[0]
 FOUR = orbit(4, elevation=math.radians(20), distance=DISTANCE, fov=FOV)
 PIXELS, SUPERSAMPLE = 128, 3
 MEASURES = {
@@ -29,13 +30,14 @@ MEASURES = {
     "color": "mean absolute sRGB error per channel at 20,000 surface points",
     "psnr": "dB over 16 views of 128 px of the head-lit albedo on white, against the same pictures of the truth",
 }
-SHARES = ("iou", "fscore", "color")  # lie between 0 and 1
+# Where the true mean of a measure must lie; PSNR may be anything.
+WITHIN = {"iou": (0.0, 1.0), "chamfer_l1": (0.0, math.inf), "fscore": (0.0, 1.0), "color": (0.0, 1.0)}
 COUNTED_AS_ZERO = ("iou", "fscore")  # where an asset could not be made; the other measures have no worst value
 
 
 @dataclass(frozen=True)
 class AssetScore:
-    """The MEASURES of one asset; SHARES are without a unit."""
+    """The MEASURES of one asset."""
 
     iou: float
     chamfer_l1: float
@@ -98,7 +100,7 @@ def means(results: Sequence[Result]) -> dict[str, Interval]:
         values = [_measured(rows, name) for rows in by_prompt.values()]
         known = [v for v in values if v is not None]
         if known:
-            found[name] = interval(known, within=(0.0, 1.0) if name in SHARES else (-math.inf, math.inf))
+            found[name] = interval(known, within=WITHIN.get(name, (-math.inf, math.inf)))
     return found
 
 

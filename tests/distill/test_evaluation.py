@@ -162,6 +162,12 @@ def test_the_unit_of_the_means_is_the_prompt():
     assert (found.low, found.high) == (0, 1)  # of two values Student's alone would reach from -4.6 to 5.6
 
 
+def test_a_distance_is_never_below_zero_and_decibels_may_be():
+    varied = [Result(p, 0, AssetScore(0.5, c, 0.5, 0.1, d)) for p, c, d in (("a", 0.02, 3.0), ("b", 0.3, 30.0))]
+    assert means(varied)["chamfer_l1"].low == 0
+    assert means(varied)["psnr"].low < 0
+
+
 def test_failed_assets_count_as_zero_where_zero_is_the_worst():
     found = means([scored("a", 0, 0.8), Result("a", 1, None, "x"), Result("b", 0, None, "x")])
     assert found["iou"].mean == pytest.approx((0.4 + 0) / 2)
