@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from app.errors import UserError, blamed_on_input
-from app.teachers import TEACHERS, check, oracle_side
+from app.teachers import TEACHERS, check, usual
 from guidance.vocabulary import load_vocabulary
 
 
@@ -42,18 +42,22 @@ class Generate:
     def __call__(self) -> int:
         if not self.prompt.strip():
             raise UserError('the prompt is empty: name a thing, for example "a red mushroom"')
-        usual = "oracle-16" if self.quality == "test" else "embedded"
         with blamed_on_input():
-            name = check(usual if self.teacher is None else self.teacher, self.prompt)
+            name = check(usual(self.quality) if self.teacher is None else self.teacher, self.prompt)
 
         from app import presets, runs
         from app.work import start
 
         with blamed_on_input():
-            exact = 1.0 if oracle_side(name) else None  # what knows the truth needs no push past it
-            guidance = exact if self.guidance is None else self.guidance
-            usual_recipe = presets.find(self.quality)(self.prompt, self.seed)
-            recipe = presets.changed(usual_recipe, self.steps, self.objective, guidance)
+            recipe = presets.asked_for(
+                self.prompt,
+                self.seed,
+                self.quality,
+                name,
+                steps=self.steps,
+                objective=self.objective,
+                guidance=self.guidance,
+            )
             job = runs.Job(recipe, name)
         return start(job, self.out, f"{runs.slug(self.prompt)}-{self.seed}")
 

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from app.errors import UserError, blamed_on_input
 from app.prompt_file import read_prompts
-from app.teachers import find_trained
+from app.teachers import find_trained, usual
 
 OF_TEACHERS = ("count", "seed")
 OF_ASSETS = ("seeds", "sheet", "meshes", "quality", "teacher", "guidance")
@@ -63,10 +63,9 @@ class Evaluate:
             return score_teacher(name, self.count, self.seed, self.json)
         if self.json is None:
             raise UserError("name the file for the scores: --json FILE")
-        usual = "oracle-16" if self.quality == "test" else "embedded"
         assert self.prompts is not None
         with blamed_on_input():
-            prompts, teacher = read_prompts(self.prompts, usual if self.teacher is None else self.teacher)
+            prompts, teacher = read_prompts(self.prompts, usual(self.quality) if self.teacher is None else self.teacher)
 
         from app.asset_scores import score_assets
         from app.evaluation import Evaluation

@@ -39,9 +39,8 @@ class Evaluation:
 
     def recipe(self, prompt: str, seed: int) -> Lift3D:
         """What makes the asset: as `generate` would, but without a video."""
-        exact = 1.0 if oracle_side(self.teacher) else None  # what knows the truth needs no push past it
-        guidance = exact if self.guidance is None else self.guidance
-        return replace(presets.changed(presets.find(self.quality)(prompt, seed), guidance=guidance), turntable=0)
+        made = presets.asked_for(prompt, seed, self.quality, self.teacher, guidance=self.guidance)
+        return replace(made, turntable=0)
 
     def settings(self) -> dict[str, Any]:
         """All that a figure depends on beside prompt and seed, ready for JSON."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.errors import UserError
+from app.teachers import oracle_side
 from distill.recipes.lift3d import Lift3D
 from guidance import objectives
 from nerf.encoding import HashGrid
@@ -52,6 +53,24 @@ def find(quality: str) -> Preset:
         return (PRESETS | HIDDEN)[quality]
     except KeyError:
         raise UserError(f"unknown quality {quality!r}; known: {', '.join(PRESETS)}") from None
+
+
+def asked_for(
+    prompt: str,
+    seed: int,
+    quality: str,
+    teacher: str,
+    *,
+    steps: int | None = None,
+    objective: str | None = None,
+    guidance: float | None = None,
+) -> Lift3D:
+    """The recipe of a prompt with the teacher called `teacher`: the preset, and what a command overrides of it.
+
+    UserError or ValueError, in one line, where a value is unknown or impossible.
+    """
+    exact = 1.0 if oracle_side(teacher) else None  # what knows the truth needs no push past it
+    return changed(find(quality)(prompt, seed), steps, objective, exact if guidance is None else guidance)
 
 
 def changed(

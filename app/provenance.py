@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -11,9 +12,9 @@ PACKAGES = ("app", "distill", "guidance", "nerf", "samplers")
 VERSIONS = ("scorelift", "torch", "numpy", "numba")
 
 
-def versions() -> dict[str, str | None]:
+def versions(packages: Sequence[str] = VERSIONS) -> dict[str, str | None]:
     """Of Python and the packages that numbers depend on; None for one that was never installed."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in VERSIONS}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
 
 
 def commit() -> str | None:

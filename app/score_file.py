@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import UserError, one_line
-from app.provenance import commit, versions
+from app.provenance import commit
 from distill.evaluation import COUNTED_AS_ZERO, MEASURES, AssetScore, Result, means
 from distill.files import write_atomically
 
@@ -73,9 +73,8 @@ def write(path: Path, settings: Mapping[str, Any], rows: Sequence[ScoreRow], wan
         "failed": sum(r.score is None for r in results),
         "means": {name: asdict(found) for name, found in means(results).items()},
         "largest_peak_mb": max(peaks, default=None),
-        **{name: settings[name] for name in ("quality", "teacher", "guidance")},
+        **{name: settings[name] for name in ("quality", "teacher", "guidance", "versions")},
         "commit": commit(),
-        "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "measures": {**MEASURES, "seconds": SECONDS, "peak_mb": PEAK_MB},
         "failed_count_as_zero_in": list(COUNTED_AS_ZERO),

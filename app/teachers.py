@@ -16,6 +16,11 @@ TEACHERS = {
 }
 
 
+def usual(quality: str) -> str:
+    """Who guides where nobody is named: for the test suite's quality something that needs no weights."""
+    return "oracle-16" if quality == "test" else "embedded"
+
+
 def check(name: str, prompt: str) -> str:
     """The name to keep of a teacher, absolute for a folder, after a look that costs nothing at whether it exists and
     knows the words of `prompt`. UserError or ValueError, in one line, where not."""

@@ -28,8 +28,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def toy(monkeypatch):
     """Generating runs the toy recipe: what is tested is the command, not the 3D."""
-    monkeypatch.setattr(presets, "find", lambda quality: lambda prompt, seed: Quadratic(seed=seed))
-    monkeypatch.setattr(presets, "changed", lambda recipe, *_: recipe)
+    monkeypatch.setattr(presets, "asked_for", lambda prompt, seed, *_, **__: Quadratic(seed=seed))
 
 
 def mistake(capsys, *arguments: str) -> str:

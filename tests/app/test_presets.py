@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from app import presets
@@ -17,6 +19,15 @@ def test_the_test_quality_is_hidden():
     with pytest.raises(UserError) as caught:
         presets.find("best")
     assert str(caught.value) == "unknown quality 'best'; known: draft, standard, high"
+
+
+def test_what_knows_the_truth_is_not_pushed_past_it():
+    usual = presets.find("draft")("a cube", 3)
+    assert presets.asked_for("a cube", 3, "draft", "embedded") == usual
+    assert presets.asked_for("a cube", 3, "draft", "oracle-16") == replace(usual, guidance=1.0)
+    assert presets.asked_for("a cube", 3, "draft", "oracle-16", guidance=2.0, steps=7) == replace(
+        usual, guidance=2.0, steps=7
+    )
 
 
 def test_the_command_line_overrides():
