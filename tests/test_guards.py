@@ -12,6 +12,7 @@ from jaxtyping import TypeCheckError
 
 from distill.checkpoint import require_keys
 from nerf.cameras import orbit
+from tests.bench.record import portable
 
 pytest_plugins = ["pytester"]
 
@@ -173,3 +174,12 @@ def test_the_guard_of_figures_sees_wrong_ones(tmp_path):
 def test_results_say_how_they_were_made():
     for result in RESULTS.glob("*.json"):
         assert {"commit", "command", "versions", "seed"} <= set(json.loads(result.read_text()))
+
+
+def test_results_name_no_place_of_the_machine_that_made_them():
+    for result in RESULTS.glob("*.json"):
+        command = json.loads(result.read_text())["command"]
+        assert portable(command) == command, result.name
+        assert command in result.with_suffix(".md").read_text()
+    told = f"python -m tests.bench.x a={ROOT}/runs/a {ROOT}/runs/b c=/srv/d/e --out /srv/f.json assets/g --rate 1/2"
+    assert portable(told) == "python -m tests.bench.x a=runs/a runs/b c=e --out f.json assets/g --rate 1/2"

@@ -6,12 +6,13 @@ Benches run from the top of the checkout, as `python -m tests.bench.NAME`, on a 
 import json
 import os
 import platform
-import subprocess
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from app.provenance import ROOT, commit, versions
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "numpy", "numba", "nerfacc", "diffusers", "transformers", "scikit-image", "trimesh", "xatlas")
@@ -37,13 +38,13 @@ def record(
     data = {
         "name": name,
         "title": title or name,
-        "commit": _commit(),
+        "commit": commit() or "unknown",
         "command": command or _command(),
         "seed": seed,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "versions": _versions(),
+        "versions": {package: found for package, found in versions(PACKAGES).items() if found},
         "facts": dict(facts or {}),
         "rows": [dict(row) for row in rows],
     }
@@ -77,21 +78,17 @@ def _page(data: dict) -> str:
     )
 
 
-def _commit() -> str:
-    """The commit that is checked out, with a plus sign where tracked files differ from it."""
-
-    def git(*arguments: str) -> str:
-        found = subprocess.run(["git", *arguments], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
-        return found.stdout.strip()
-
-    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
-    return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-
-
 def _command() -> str:
     main = sys.modules["__main__"].__spec__
     program = f"-m {main.name}" if main else sys.argv[0]
-    return " ".join(["python", program, *sys.argv[1:]])
+    return portable(" ".join(["python", program, *sys.argv[1:]]))
+
+
+def portable(command: str, root: Path = ROOT) -> str:
+    """`command` without the places of this machine: what lies in the checkout is named from its top, other absolute
+    paths by their last part."""
+    inside = command.replace(f"{root}/", "")
+    return re.sub(r"(?<![^\s=])/(?:[^\s/]+/)*([^\s/]+)", r"\1", inside)
 
 
 def _cpu() -> str:
@@ -100,13 +97,3 @@ def _cpu() -> str:
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
