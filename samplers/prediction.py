@@ -13,7 +13,7 @@ class Prediction:
     """A network's output at `x_t` (b, ...), converted on reading; reading its own kind returns `value` untouched.
 
     alpha, sigma: broadcastable against `x_t` (`NoiseSchedule.coefficients`).
-    var: a learned variance that came with the output (b, ...), or None.
+    var: the variance of x0 given x_t, element by element (b, ...), where the network learned it too, or None.
 
     Meanings, on x_t = alpha x0 + sigma eps: v = alpha eps - sigma x0 (Salimans and Ho 2022, 2202.00512),
     flow = eps - x0 (the velocity dx/dt of the straight path), score = -eps / sigma. A reading divides by alpha, sigma,

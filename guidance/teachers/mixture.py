@@ -41,7 +41,7 @@ class Mixture:
 
     At x_t a component has mean alpha means_k and variance v_k = alpha^2 variances_k + sigma^2; with posterior weights
     r_k, eps = sum_k r_k (sigma / v_k) (x_t - alpha means_k), which is -sigma times the score, and x0 follows alike. No
-    formula divides by alpha or sigma, so both ends of a schedule are fine.
+    formula divides by alpha or sigma, so both ends of a schedule are fine. The variance of x0 comes with it, exact too.
     """
 
     schedule: NoiseSchedule
@@ -94,7 +94,9 @@ class Mixture:
         log_density = -0.5 * (off**2 / spread + spread.log()).flatten(2).sum(2)
         posterior = (cond.log_weights.to(x_t) + log_density).softmax(1)[:, :, None, None, None]
         score = -(posterior * off / spread).sum(1)
-        x0 = (posterior * (means + a * variances / spread * off)).sum(1)
+        centers = means + a * variances / spread * off
+        x0 = (posterior * centers).sum(1)
+        var = (posterior * (variances * s**2 / spread + (centers - x0.unsqueeze(1)) ** 2)).sum(1)
         eps = -sigma * score
         match self.kind:
             case "x0":
@@ -107,4 +109,4 @@ class Mixture:
                 value = alpha * eps - sigma * x0
             case "flow":
                 value = eps - x0
-        return Prediction(value, self.kind, x_t, alpha, sigma)
+        return Prediction(value, self.kind, x_t, alpha, sigma, var)

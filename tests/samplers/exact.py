@@ -29,13 +29,15 @@ def mixture(schedule: NoiseSchedule, kind: Kind = "eps") -> Denoiser:
 
 
 def gaussian(schedule: NoiseSchedule, mean: float, variance: float, kind: Kind = "x0") -> Denoiser:
-    """The exact denoiser of N(mean, variance)."""
+    """The exact denoiser of N(mean, variance). The variance of x0 that it brings is that of unit Gaussian data, so that
+    a sampler that uses it converges at some order instead of being exact."""
 
     def denoise(x_t: Tensor, t: Tensor) -> Prediction:
         alpha, sigma = schedule.coefficients(t, x_t)
         x0 = mean + alpha * variance / (alpha**2 * variance + sigma**2) * (x_t - alpha * mean)
-        exact = Prediction(x0, "x0", x_t, alpha, sigma)
-        return exact if kind == "x0" else Prediction(exact.read(kind), kind, x_t, alpha, sigma)
+        var = (sigma**2 / (alpha**2 + sigma**2)).expand_as(x_t)
+        exact = Prediction(x0, "x0", x_t, alpha, sigma, var)
+        return exact if kind == "x0" else Prediction(exact.read(kind), kind, x_t, alpha, sigma, var)
 
     return denoise
 

@@ -43,7 +43,7 @@ def test_score_is_the_gradient_of_the_log_density(schedule: NoiseSchedule, promp
 
 
 @each_schedule
-def test_x0_is_the_posterior_mean(schedule: NoiseSchedule):
+def test_x0_and_its_variance_are_those_of_the_posterior(schedule: NoiseSchedule):
     """By quadrature over x0, in one dimension."""
     one = Mixture(schedule, WEIGHTS, MEANS[:, :1, :1, :1], VARIANCES[:, :1, :1, :1])
     t, x = 0.3, torch.tensor([[[[0.7]]]], dtype=torch.float64)
@@ -52,8 +52,11 @@ def test_x0_is_the_posterior_mean(schedule: NoiseSchedule):
     prior = WEIGHTS * torch.distributions.Normal(one.means.flatten(), one.variances.flatten().sqrt()).log_prob(x0).exp()
     joint = prior.sum(1) * (-0.5 * ((x.flatten() - alpha * x0[:, 0]) / sigma) ** 2).exp()
     expected = (joint * x0[:, 0]).sum() / joint.sum()
-    found = one(x, torch.tensor(t, dtype=torch.float64), one.embed([""])).x0
-    torch.testing.assert_close(found.squeeze(), expected, rtol=1e-8, atol=1e-10)
+    found = one(x, torch.tensor(t, dtype=torch.float64), one.embed([""]))
+    torch.testing.assert_close(found.x0.squeeze(), expected, rtol=1e-8, atol=1e-10)
+    spread = (joint * (x0[:, 0] - expected) ** 2).sum() / joint.sum()
+    assert found.var is not None
+    torch.testing.assert_close(found.var.squeeze(), spread, rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
