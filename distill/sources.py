@@ -15,8 +15,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from distill.catalog.captions import draw
-from distill.catalog.pictures import Bank
+from distill.catalog.pictures import LAW, Bank, open_bank
 from distill.catalog.truth import slot_colors
+from guidance.networks.text import SlotText, WordText
 from guidance.teacher import CameraLaw
 from guidance.teachers.embedded import camera_rows
 from guidance.vocabulary import Caption
@@ -37,6 +38,14 @@ class Source(Protocol):
     cameras: CameraLaw | None
 
     def batch(self, size: int, generator: torch.Generator, /) -> Batch: ...
+
+
+def open_source(data: str, text: SlotText | WordText, side: int, cache: str, shards: int) -> Source:
+    """The source that a recipe names, in `side` px, told as `text` tells it: the catalog where it is built in slots,
+    otherwise the folder `data`."""
+    if isinstance(text, SlotText):
+        return CatalogSource(open_bank(Path(cache), side, shards), LAW, text.caption_row)
+    return FolderSource(Path(data), side, text.rows)
 
 
 class CatalogSource:

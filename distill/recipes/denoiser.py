@@ -10,13 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from distill.catalog.pictures import LAW, open_bank
 from distill.checkpoint import require_keys
 from distill.engine import RunFailed
-from distill.sources import CatalogSource, FolderSource, Source
+from distill.sources import Source, open_source
 from distill.students import EMA
 from guidance.networks.precondition import FORMS, Form, Preconditioner
-from guidance.networks.text import SlotText
 from guidance.networks.unet import UNet, UNetSize
 from guidance.teacher import Guided, Teacher
 from guidance.teachers.embedded import (
@@ -60,6 +58,7 @@ class Denoiser:
         batch: pictures a step.
         side: side of the pictures in pixels, a multiple of 16.
         levels: features at the 16, 8 and 4 pixel levels of the network, multiples of 16.
+        width: numbers that text, camera and noise level become; most of a small network's weights.
         process: noise process.
         form: what the network predicts; "edm" is Karras et al.'s preconditioning.
         learning_rate: peak learning rate of AdamW.
@@ -79,6 +78,7 @@ class Denoiser:
     batch: int = 32
     side: int = 64
     levels: tuple[int, int, int] = (80, 160, 256)
+    width: int = 384
     process: Process = "cosine"
     form: Form = "v"
     learning_rate: float = 1e-3
@@ -92,7 +92,7 @@ class Denoiser:
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "side", "shards"):
+        for name in ("steps", "batch", "side", "shards", "width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("learning_rate", "half_life"):
@@ -110,7 +110,7 @@ class Denoiser:
             raise ValueError(f"unknown process {self.process!r}; known: {', '.join(SCHEDULES)}")
         if self.form not in FORMS:
             raise ValueError(f"unknown form {self.form!r}; known: {', '.join(FORMS)}")
-        UNetSize(side=self.side, levels=self.levels)
+        UNetSize(side=self.side, levels=self.levels, width=self.width)
 
     def build(self, teacher: Teacher | None, device: torch.device) -> "DenoiserRun":
         return DenoiserRun(self, device)
@@ -122,7 +122,8 @@ class DenoiserRun:
     def __init__(self, recipe: Denoiser, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
         self.schedule = SCHEDULES[recipe.process]
-        size, text = UNetSize(side=recipe.side, levels=recipe.levels), "slots" if recipe.data == "catalog" else "words"
+        size = UNetSize(side=recipe.side, levels=recipe.levels, width=recipe.width)
+        text = "slots" if recipe.data == "catalog" else "words"
         with torch.random.fork_rng(devices=[]):  # initializers take no generator
             torch.manual_seed(recipe.seed)
             self.network = build_network(size, text)
@@ -130,7 +131,7 @@ class DenoiserRun:
             self._start_from(load_teacher(Path(recipe.start_from), device), size, text)
         self.network.to(device)
         self.ema = EMA(self.network, recipe.half_life)
-        self.source = self._open_source()
+        self.source: Source = open_source(recipe.data, self.network.text, recipe.side, recipe.cache, recipe.shards)
         self.card = Card(
             schedule=self.schedule,
             form=recipe.form,
@@ -242,12 +243,6 @@ class DenoiserRun:
                 f"not {size} with {text}"
             )
         self.network.load_state_dict(teacher.network.state_dict())
-
-    def _open_source(self) -> Source:
-        recipe, text = self.recipe, self.network.text
-        if isinstance(text, SlotText):
-            return CatalogSource(open_bank(Path(recipe.cache), recipe.side, recipe.shards), LAW, text.caption_row)
-        return FolderSource(Path(recipe.data), recipe.side, text.rows)
 
 
 def rate_factor(index: int, steps: int, warmup: int, cooldown: float) -> float:

@@ -8,6 +8,7 @@ variance-exploding process it is the 1 / sigma^2 that Song et al. 2021 (2011.134
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from samplers.prediction import Kind, Prediction
@@ -51,6 +52,14 @@ class Preconditioner:
             skip, out = self._skip_out(alpha, sigma)
             return (x0 - skip * (alpha * x0 + sigma * eps)) / out
         return {"v": alpha * eps - sigma * x0, "eps": eps, "x0": x0, "flow": eps - x0}[self.form]
+
+    def x0_per_raw(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """How much x0 moves, up to the sign, when the raw output moves by 1 at a fixed x_t."""
+        if self.form == "edm":
+            return self._skip_out(alpha, sigma)[1]
+        one = torch.ones_like(alpha)
+        below = {"v": alpha**2 + sigma**2, "eps": alpha, "x0": one, "flow": alpha + sigma}[self.form]
+        return (one if self.form == "x0" else sigma) / below
 
     def prediction(self, raw: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Prediction:
         """The raw output as a prediction at `x_t`."""

@@ -173,6 +173,14 @@ class UNet(nn.Module):
                 _keep_variance(layer)
 
     def forward(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor) -> Tensor:
+        return self.answer(self.features(x, level, text, camera)[0])
+
+    def answer(self, features: Tensor) -> Tensor:
+        """What the network says, from its last features."""
+        return F.pixel_shuffle(self.head(F.silu(self.norm(features))), self.patch)
+
+    def features(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+        """The last features (b, fine, 16, 16), and the condition (b, width), of text, camera and noise level."""
         vector, tokens = self.text(text)
         told = F.silu(self.told(torch.cat([vector, self.eye(camera_features(camera))], -1)))
         condition = F.silu(told + self.noise(noise_features(level.clamp(-10, 10))))
@@ -184,5 +192,4 @@ class UNet(nn.Module):
         for block in self.middle:
             h3 = block(h3, condition)
         h2 = self.up2(self.read2(h2 + F.interpolate(self.narrow2(h3), scale_factor=2), tokens), condition)
-        h1 = self.up1(self.read1(h1 + F.interpolate(self.narrow1(h2), scale_factor=2), tokens), condition)
-        return F.pixel_shuffle(self.head(F.silu(self.norm(h1))), self.patch)
+        return self.up1(self.read1(h1 + F.interpolate(self.narrow1(h2), scale_factor=2), tokens), condition), condition

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -19,14 +19,21 @@ from torch import Tensor
 from guidance.networks.precondition import Form, Preconditioner
 from guidance.networks.text import SlotText, WordText
 from guidance.networks.unet import CAMERA, UNet, UNetSize
+from guidance.networks.variance import VarianceNet, build_variance
 from guidance.teacher import CameraLaw, Views
 from guidance.vocabulary import load_vocabulary
 from samplers.prediction import Prediction
 from samplers.schedule import NoiseSchedule, schedule_from_json
 
 CARD, VOCABULARY, WEIGHTS = "teacher.json", "vocabulary.json", "weights-*.safetensors"
+VARIANCE = "variance.safetensors"
 FORMAT = 1
 SHARD_BYTES = 14_000_000
+
+
+Moment = Literal["residual", "square"]
+"""What a head for variances learned the mean of: the squared residual of the answer (NPR), or the squared target (SN).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,8 @@ class Card:
     """What `teacher.json` says.
 
     text: "slots" or "words". valid_for: subset of sample, generate, distill. notes: how it was made, what was measured.
+    sampler: the only one that it answers to, as a consistency model does; None for any.
+    variance: what its head for variances learned; None where it has none.
     """
 
     schedule: NoiseSchedule
@@ -76,6 +85,12 @@ class Card:
     data_std: float
     valid_for: tuple[str, ...]
     notes: Mapping[str, Any]
+    sampler: str | None = None
+    variance: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if self.variance not in (None, *get_args(Moment)):
+            raise ValueError(f"unknown moment {self.variance!r} of a head; known: {', '.join(get_args(Moment))}")
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -89,6 +104,8 @@ class Card:
             "cameras": self.cameras.to_json() if self.cameras else None,
             "light": "head-light: albedo * (0.45 + 0.55 max(0, n.v))",
             "valid_for": list(self.valid_for),
+            "sampler": self.sampler,
+            "variance": self.variance,
             "notes": dict(self.notes),
         }
 
@@ -105,15 +122,25 @@ class Card:
             data["data_std"],
             tuple(data["valid_for"]),
             data["notes"],
+            data.get("sampler"),  # cards of an older version have neither
+            data.get("variance"),
         )
 
 
 class EmbeddedTeacher:
-    """A trained `UNet` with its process, prompts and cameras: pixel space, pictures in [-1, 1] inside."""
+    """A trained `UNet` with its process, prompts and cameras: pixel space, pictures in [-1, 1] inside.
 
-    def __init__(self, card: Card, network: UNet) -> None:
+    With a head for variances its predictions bring the variance of x0.
+    """
+
+    def __init__(self, card: Card, network: UNet, head: VarianceNet | None = None) -> None:
+        if (head is None) != (card.variance is None):
+            raise ValueError(
+                f"the card says variance {card.variance!r}, and there is {'no' if head is None else 'a'} head"
+            )
         self.card = card
         self.network = network
+        self.head = head
         self.schedule = card.schedule
         self.shape = (card.size.channels, card.size.side, card.size.side)
         self.cameras = card.cameras
@@ -137,8 +164,15 @@ class EmbeddedTeacher:
     def __call__(self, x_t: Tensor, t: Tensor, cond: PromptRows) -> Prediction:
         alpha, sigma = self.schedule.coefficients(t, x_t)
         level = self.schedule.lam(torch.as_tensor(t)).to(x_t).expand(x_t.shape[0])
-        raw = self.network(x_t * self._precondition.scale_in(alpha, sigma), level, cond.text, cond.camera)
-        return self._precondition.prediction(raw, x_t, alpha, sigma)
+        seen = x_t * self._precondition.scale_in(alpha, sigma)
+        if self.head is None:
+            raw = self.network(seen, level, cond.text, cond.camera)
+            return self._precondition.prediction(raw, x_t, alpha, sigma)
+        features, condition = self.network.features(seen, level, cond.text, cond.camera)
+        raw, moment = self.network.answer(features), self.head(features, condition)
+        spread = moment - raw**2 if self.card.variance == "square" else moment
+        var = self._precondition.x0_per_raw(alpha, sigma) ** 2 * spread.clamp_min(0)
+        return replace(self._precondition.prediction(raw, x_t, alpha, sigma), var=var)
 
     @property
     def _device(self) -> torch.device:
@@ -154,8 +188,10 @@ def build_network(size: UNetSize, text: str, vocabulary: Path | None = None) -> 
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (torch's stub lacks it)
 
 
-def save_teacher(folder: Path, card: Card, network: UNet, vocabulary: str | None) -> None:
-    """Write a teacher folder: fp16 weights in shards of at most 14 MB, and the card.
+def save_teacher(
+    folder: Path, card: Card, network: UNet, vocabulary: str | None, head: VarianceNet | None = None
+) -> None:
+    """Write a teacher folder: fp16 weights in shards of at most 14 MB, those of a head, and the card.
 
     Written aside first: a full disk leaves an earlier teacher in `folder` whole. The card moves last, so that a cut
     write is no teacher.
@@ -168,9 +204,11 @@ def save_teacher(folder: Path, card: Card, network: UNet, vocabulary: str | None
         (fresh / f"weights-{number}-of-{len(shards)}.safetensors").write_bytes(save(shard))
     if vocabulary is not None:
         (fresh / VOCABULARY).write_text(vocabulary, encoding="utf-8")
+    if head is not None:
+        (fresh / VARIANCE).write_bytes(save({name: _half(tensor) for name, tensor in head.state_dict().items()}))
     (fresh / CARD).write_text(json.dumps(card.to_json(), indent=1) + "\n", encoding="utf-8")
     folder.mkdir(exist_ok=True)
-    for old in (folder / CARD, *folder.glob(WEIGHTS), folder / VOCABULARY):
+    for old in (folder / CARD, *folder.glob(WEIGHTS), folder / VOCABULARY, folder / VARIANCE):
         old.unlink(missing_ok=True)
     for path in sorted(fresh.iterdir(), key=lambda p: p.name == CARD):
         path.replace(folder / path.name)
@@ -181,12 +219,16 @@ def _shards(network: UNet) -> list[dict[str, Tensor]]:
     """The weights in fp16, in dictionaries of at most SHARD_BYTES (more where a single tensor is larger)."""
     shards: list[dict[str, Tensor]] = [{}]
     for name, tensor in network.state_dict().items():
-        half = tensor.detach().cpu().half().contiguous()
+        half = _half(tensor)
         held = sum(t.nbytes for t in shards[-1].values())
         if held and held + half.nbytes > SHARD_BYTES:
             shards.append({})
         shards[-1][name] = half
     return shards
+
+
+def _half(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().half().contiguous()
 
 
 def load_teacher(folder: Path, device: torch.device) -> EmbeddedTeacher:
@@ -200,11 +242,16 @@ def load_teacher(folder: Path, device: torch.device) -> EmbeddedTeacher:
         for path in sorted(folder.glob(WEIGHTS)):
             weights |= load_file(path)
         network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        head = None if card.variance is None else build_variance(card.size)
+        if head is not None:
+            learned = load_file(folder / VARIANCE)
+            head.load_state_dict({name: tensor.float() for name, tensor in learned.items()})
+            head.requires_grad_(False).eval().to(device)
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"{folder} is no whole teacher of this version ({reason}); copy it again") from error
     network.requires_grad_(False).eval()
-    return EmbeddedTeacher(card, network.to(device))
+    return EmbeddedTeacher(card, network.to(device), head)
 
 
 def _read_card(path: Path) -> Card:

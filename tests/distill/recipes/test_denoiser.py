@@ -29,7 +29,7 @@ COLORS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch) -> None:
     """Networks of 0.2 instead of 3 million weights, apart from the levels that a recipe may choose."""
-    monkeypatch.setattr(d, "UNetSize", lambda **chosen: UNetSize(width=32, text=8, middle=0, **chosen))
+    monkeypatch.setattr(d, "UNetSize", lambda **chosen: UNetSize(**{**chosen, "width": 32, "text": 8, "middle": 0}))
 
 
 @pytest.fixture(scope="module")
