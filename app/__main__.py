@@ -22,6 +22,8 @@ COMMANDS = {
     "resume": ("app.commands:Resume", "go on with a run that was stopped or killed"),
     "export": ("app.commands:Export", "write a run's mesh in another format or size"),
     "train": ("app.train:Train", "train a teacher of your own"),
+    "sample": ("app.sample:Sample", "draw pictures of a prompt from a teacher"),
+    "samplers": ("app.sample:Samplers", "list the samplers"),
     "evaluate": ("app.evaluate:Evaluate", "score assets against exact shapes, or a teacher"),
     "teachers": ("app.commands:Teachers", "list the teachers"),
     "words": ("app.commands:Words", "list the words that the embedded teacher knows"),

@@ -73,16 +73,31 @@ class Job:
 def claim(job: Job, out: str | None, name: str) -> Path:
     """Make a new run's folder with its `config.json`: `out`, or `runs/<name>` with a number where that is taken.
 
+    UserError as in `new_folder`.
+    """
+    folder = new_folder(out, name)
+    try:
+        write_atomically(folder / CONFIG, job.to_json().encode())
+    except OSError as error:
+        raise _no_folder(error) from error
+    return folder
+
+
+def new_folder(out: str | None, name: str) -> Path:
+    """Make the folder `out`, or `runs/<name>` with a number where that is taken.
+
     UserError where `out` holds something already or cannot be written: no earlier result is ever touched.
     """
     if out is not None and not out.strip():
         raise UserError("--out is empty; name a folder, or leave it out")
     try:
-        folder = _fresh(Path(out)) if out is not None else _numbered(Path("runs"), name)
-        write_atomically(folder / CONFIG, job.to_json().encode())
+        return _fresh(Path(out)) if out is not None else _numbered(Path("runs"), name)
     except OSError as error:
-        raise UserError(f"cannot make the run's folder: {one_line(error)}; name another one by --out") from error
-    return folder
+        raise _no_folder(error) from error
+
+
+def _no_folder(error: OSError) -> UserError:
+    return UserError(f"cannot make the run's folder: {one_line(error)}; name another one by --out")
 
 
 def release(folder: Path) -> None:

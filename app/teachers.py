@@ -1,7 +1,11 @@
 """Teachers by name, as the command line writes them. Needs no torch, so that a mistake is answered at once."""
 
+import json
 import re
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from app.errors import UserError, one_line
 from guidance.vocabulary import Vocabulary, load_vocabulary
@@ -59,6 +63,21 @@ def find_trained(name: str) -> str:
     if (folder / "config.json").is_file():
         raise UserError(f"{folder} is a run without a teacher; one that trains has it when it is finished")
     return find(name)[0]
+
+
+def card_of(name: str) -> Mapping[str, Any]:
+    """What the card says of a teacher that `find` knows; of the oracle, that it takes a camera. UserError, in one line,
+    where it cannot be read."""
+    if oracle_side(name):
+        return {"cameras": True}
+    folder = Path(str(resources.files("assets").joinpath("embedded"))) if name == "embedded" else Path(name)
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if not isinstance(card, dict):
+            raise ValueError("no object")
+    except (ValueError, OSError) as error:
+        raise UserError(f"{folder / CARD} is damaged ({one_line(error)}); copy the teacher again") from error
+    return card
 
 
 def oracle_side(name: str) -> int | None:

@@ -49,8 +49,8 @@ class DynamicThreshold:
         found = self.denoise(x_t, t)
         x0 = found.x0
         rows = x0.detach().abs().flatten(1)
-        scale = rows.to(rows.dtype if rows.dtype.itemsize >= 4 else rows.float().dtype).quantile(self.share, dim=1)
-        scale = scale.clamp(1, self.ceiling).to(x0).reshape(-1, *[1] * (x0.ndim - 1))
+        rows = rows.float() if rows.dtype.itemsize < 4 else rows  # quantiles know no half precision
+        scale = rows.quantile(self.share, dim=1).clamp(1, self.ceiling).to(x0).reshape(-1, *[1] * (x0.ndim - 1))
         return _denoised(found, x0.clamp(-scale, scale) / scale)
 
 

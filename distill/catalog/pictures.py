@@ -59,11 +59,15 @@ class Bank:
 
 def render_shard(number: int, size: int) -> Bank:
     """Shard `number` of the bank of `size` px pictures: SHARD scenes with kinds, jitter and camera drawn by number."""
-    generator = torch.Generator().manual_seed(number)
-    rows = [draw_kinds(generator) for _ in range(SHARD)]
-    cameras = draw_cameras(LAW, SHARD, generator, spread=False)
+    return render_bank(SHARD, size, torch.Generator().manual_seed(number))
+
+
+def render_bank(count: int, size: int, generator: torch.Generator) -> Bank:
+    """`count` scenes in `size` px with kinds, jitter and camera drawn from `generator`."""
+    rows = [draw_kinds(generator) for _ in range(count)]
+    cameras = draw_cameras(LAW, count, generator, spread=False)
     chunks = []
-    for start in range(0, SHARD, RENDER_CHUNK):
+    for start in range(0, count, RENDER_CHUNK):
         scenes = stack([scene(kinds, generator) for kinds in rows[start : start + RENDER_CHUNK]])
         layers = render_groups(scenes, cameras[slice(start, start + RENDER_CHUNK)], size, GROUPS)
         chunks.append((layers * 255).round().to(torch.uint8))
