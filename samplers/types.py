@@ -55,8 +55,8 @@ class Sampler(Protocol):
         """The settings that the tests run and the command line shows."""
         ...
 
-    def nfe(self, schedule: NoiseSchedule, grid: Tensor) -> int:
-        """Denoiser calls on `grid`."""
+    def nfe(self, schedule: NoiseSchedule, grid: Tensor) -> int | None:
+        """Denoiser calls on `grid`; None where the sampler chooses its own steps and the number depends on the data."""
         ...
 
     def __call__(

@@ -9,6 +9,8 @@ testing, and its call is the loop
         x = ...
         yield Step(s.t, t.t, x, x0)
 
-Drop to order 1 where `lam` is infinite at a node. The contract tests and the command line find the file by itself; add
-a test of your own for what only this method promises.
+Drop to order 1 where `lam` is infinite at a node. Shared math is not repeated here: steps with a constant or polynomial
+reading of the network stand in `samplers.adams`, what the DPM-Solver family shares in `samplers.dpm`. `published=True`
+reproduces a formula as published where the right one differs. The contract tests and the command line find the file by
+itself; add a test of your own for what only this method promises.
 """

@@ -32,7 +32,7 @@ class GottaGoFast:
     The number of calls depends on the data. A step of the grid ends when all samples have arrived.
     """
 
-    rtol: float = 0.01
+    rtol: float = 0.05
     atol: float = 0.0078
     safety: float = 0.9
     exponent: float = 0.9
@@ -57,7 +57,7 @@ class GottaGoFast:
 
     @classmethod
     def variants(cls) -> tuple[Self, ...]:
-        return cls(), cls(rtol=0.001, atol=0.001), cls(published=True)
+        return cls(), cls(rtol=0.1), cls(published=True)
 
     def nfe(self, schedule: NoiseSchedule, grid: Tensor) -> None:
         """Depends on the data."""
