@@ -17,31 +17,40 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from guidance.grammar import Clause, Part, read
 from guidance.lexicon import Lexicon, WordData
 
 HELD_OUT_SHARE = 10
+Pattern = Literal["plain", "striped", "checkered", "spotted"]
+PATTERNS: tuple[Pattern, ...] = ("plain", "striped", "checkered", "spotted")
+Relation = Literal["on", "next to"]
+RELATIONS: tuple[Relation, ...] = ("on", "next to")
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: its kind and the color name of every one of its slots, the main one first."""
+    """One object: its kind, the color name of every one of its slots, the main one first, and the pattern of its main
+    slot in a `second` color (None where it is plain)."""
 
     kind: str
     colors: tuple[str, ...]
+    pattern: Pattern = "plain"
+    second: str | None = None
 
 
 @dataclass(frozen=True)
 class Caption:
-    """One thing, or two with the first standing on the second."""
+    """One thing, or two: the first standing on the second, or to the left of it as seen from the front."""
 
     things: tuple[Thing, ...]
+    relation: Relation | None = None
 
     @property
     def held_out(self) -> bool:
         """Whether this combination never enters training: a fixed tenth, by hash of kinds and main colors."""
-        key = " on ".join(f"{t.colors[0]} {t.kind}" for t in self.things)
+        key = f" {self.relation} ".join(f"{t.colors[0]} {t.kind}" for t in self.things)
         return int(hashlib.sha256(key.encode()).hexdigest(), 16) % HELD_OUT_SHARE == 0
 
 
@@ -71,7 +80,8 @@ class Vocabulary:
             good = ", ".join(k for k, o in self.objects.items() if o["support"])
             raise ValueError(f"nothing can stand on a {kinds[1]} here; things can stand on: {good}")
         shares = self._share_out(kinds, clauses)
-        return Caption(tuple(self._painted(k, c, parts) for k, c, parts in zip(kinds, clauses, shares, strict=True)))
+        things = tuple(self._painted(k, c, parts) for k, c, parts in zip(kinds, clauses, shares, strict=True))
+        return Caption(things, "on" if cuts else None)
 
     def index(self, thing: Thing) -> int:
         """Class index of a thing's kind."""
