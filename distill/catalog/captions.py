@@ -5,21 +5,35 @@ teacher learns what the catalog calls things.
 """
 
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from distill.catalog.objects import COLOR_SYNONYMS, COLORS, OBJECTS
 from guidance.lexicon import ColorEntry, ObjectEntry, WordData
-from guidance.vocabulary import Caption, Thing, Vocabulary
+from guidance.vocabulary import PATTERNS, Caption, Pattern, Relation, Thing, Vocabulary
 
-PAIR_SHARE = 0.35
+Choice = TypeVar("Choice")
+RELATION_SHARES: dict[Relation | None, float] = {None: 0.45, "on": 0.35, "next to": 0.2}
+PATTERNED_SHARE = 0.25  # of things
 NAMED_SHARE = 0.4  # of things with several slots: chance that a slot gets a color of its own
 
+NAMES = tuple(o.name for o in OBJECTS)
 SUPPORTS = tuple(o.name for o in OBJECTS if o.support)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A caption without its colors: what is drawn before they are. `patterns` belong to `kinds`, one each."""
+
+    kinds: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+    relation: Relation | None = None
 
 
 def vocabulary_data() -> WordData:
@@ -42,50 +56,75 @@ def vocabulary_data() -> WordData:
 VOCABULARY = Vocabulary(vocabulary_data())
 
 
-def pick(options: Sequence[str], generator: torch.Generator) -> str:
+def pick(options: Sequence[Choice], generator: torch.Generator) -> Choice:
     return options[int(torch.randint(len(options), (1,), generator=generator))]
 
 
-def draw_kinds(generator: torch.Generator) -> tuple[str, ...]:
-    """One kind, or for PAIR_SHARE of the draws a kind and what it stands on (two different kinds)."""
-    first = pick([o.name for o in OBJECTS], generator)
-    if float(torch.rand(1, generator=generator)) > PAIR_SHARE:
-        return (first,)
-    return first, pick([s for s in SUPPORTS if s != first], generator)
+def draw_layout(generator: torch.Generator) -> Layout:
+    """One thing, or two in a relation, by RELATION_SHARES; what stands on another is of another kind."""
+    first = pick(NAMES, generator)
+    relation = _by_share(RELATION_SHARES, generator)
+    if relation is None:
+        return Layout((first,), (_draw_pattern(generator),))
+    seconds = NAMES if relation == "next to" else [s for s in SUPPORTS if s != first]
+    kinds = (first, pick(seconds, generator))
+    return Layout(kinds, (_draw_pattern(generator), _draw_pattern(generator)), relation)
 
 
-def draw_colors(kind: str, generator: torch.Generator) -> Thing:
-    """A thing with a random main color and, now and then, colors of its own for the other slots."""
+def _by_share(shares: Mapping[Choice, float], generator: torch.Generator) -> Choice:
+    weights = torch.tensor(list(shares.values()))
+    return list(shares)[int(torch.multinomial(weights, 1, generator=generator))]
+
+
+def _draw_pattern(generator: torch.Generator) -> Pattern:
+    if float(torch.rand(1, generator=generator)) >= PATTERNED_SHARE:
+        return "plain"
+    return pick([p for p in PATTERNS if p != "plain"], generator)
+
+
+def draw_colors(kind: str, pattern: Pattern, generator: torch.Generator) -> Thing:
+    """A thing with a random main color, now and then colors of its own for the other slots, and where it is patterned
+    a second color that is not the main one."""
     names = list(COLORS)
     slots = len(VOCABULARY.objects[kind]["slots"])
     own = torch.rand(slots, generator=generator) < NAMED_SHARE
     named = {i: pick(names, generator) for i in range(1, slots) if own[i]}
-    return VOCABULARY.thing(kind, pick(names, generator), named)
+    thing = VOCABULARY.thing(kind, pick(names, generator), named)
+    if pattern == "plain":
+        return thing
+    return replace(thing, pattern=pattern, second=pick([n for n in names if n != thing.colors[0]], generator))
 
 
-def draw(generator: torch.Generator, *, held_out: bool = False, kinds: tuple[str, ...] | None = None) -> Caption:
-    """A random caption from the training combinations, or from the held-out ones; of these `kinds` where given.
+def draw(generator: torch.Generator, *, held_out: bool = False, layout: Layout | None = None) -> Caption:
+    """A random caption from the training combinations, or from the held-out ones; of this `layout` where given.
 
-    ValueError where `kinds` have no such combination: a tenth of few is sometimes none.
+    ValueError where the layout has no such combination: a tenth of few is sometimes none.
     """
-    if kinds and not has_combination(kinds, held_out=held_out):
-        raise ValueError(f"no combination of colors of {' on '.join(kinds)} is {'' if held_out else 'not '}held out")
+    if layout and not has_combination(layout, held_out=held_out):
+        shown = f" {layout.relation} ".join(layout.kinds)
+        raise ValueError(f"no combination of colors of {shown} is {'' if held_out else 'not '}held out")
     while True:
-        caption = Caption(tuple(draw_colors(k, generator) for k in kinds or draw_kinds(generator)))
+        drawn = layout or draw_layout(generator)
+        pairs = zip(drawn.kinds, drawn.patterns, strict=True)
+        caption = Caption(tuple(draw_colors(k, p, generator) for k, p in pairs), drawn.relation)
         if caption.held_out == held_out:
             return caption
 
 
-@lru_cache
-def has_combination(kinds: tuple[str, ...], *, held_out: bool) -> bool:
-    """Whether some colors of these kinds are held out, or trained on."""
+def has_combination(layout: Layout, *, held_out: bool) -> bool:
+    """Whether some colors of this layout are held out, or trained on; patterns make no difference."""
+    return _has_combination(layout.kinds, layout.relation, held_out)
+
+
+@cache
+def _has_combination(kinds: tuple[str, ...], relation: Relation | None, held_out: bool) -> bool:
     colored = [[VOCABULARY.thing(kind, color, {}) for color in COLORS] for kind in kinds]
-    return any(Caption(things).held_out == held_out for things in product(*colored))
+    return any(Caption(things, relation).held_out == held_out for things in product(*colored))
 
 
 def phrase(caption: Caption) -> str:
     """The caption in plain words; parses back to the same caption."""
-    return " on ".join(_phrase_thing(t) for t in caption.things)
+    return f" {caption.relation} ".join(_phrase_thing(t) for t in caption.things)
 
 
 def _phrase_thing(thing: Thing) -> str:
