@@ -1,0 +1,163 @@
+"""Animals."""
+
+from distill.catalog.objects.table import BODY, CatalogObject, Part, Slot
+from nerf.solids import CAPSULE, DOME, ELLIPSOID, FRUSTUM, PYRAMID
+
+ANIMALS = (
+    CatalogObject(
+        "cat",
+        "orange",
+        (
+            Slot("body", ("fur",)),
+            Slot("chest", ("muzzle", "snout", "paws", "belly"), "white"),
+            Slot("eyes", ("eye", "nose"), "black", 2),
+        ),
+        (
+            Part(ELLIPSOID, 0, (0.38, 0.5, 0.4), (0, -0.4, -0.12)),
+            Part(ELLIPSOID, 0, (0.27, 0.36, 0.26), (0, -0.14, 0.08)),
+            Part(ELLIPSOID, 0, (0.38, 0.32, 0.32), (0, 0.36, 0.16)),
+            *(Part(PYRAMID, 0, (0.14, 0.16, 0.09), (x, 0.7, 0.14), ("z", a)) for x, a in ((-0.24, 14), (0.24, -14))),
+            *(Part(CAPSULE, 0, (0.1, 0.28, 1), (x, -0.5, 0.26)) for x in (-0.15, 0.15)),
+            *(Part(ELLIPSOID, 1, (0.12, 0.09, 0.17), (x, -0.8, 0.32)) for x in (-0.15, 0.15)),
+            Part(ELLIPSOID, 1, (0.19, 0.26, 0.14), (0, -0.12, 0.24)),
+            Part(ELLIPSOID, 1, (0.18, 0.12, 0.12), (0, 0.26, 0.42)),
+            *(Part(ELLIPSOID, 2, (0.065, 0.085, 0.05), (x, 0.42, 0.44)) for x in (-0.16, 0.16)),
+            Part(ELLIPSOID, 2, (0.05, 0.04, 0.04), (0, 0.31, 0.53)),
+            Part(CAPSULE, 0, (0.09, 0.2, 1), (0.42, -0.78, -0.2), ("z", 90)),
+            Part(CAPSULE, 0, (0.09, 0.2, 1), (0.64, -0.62, -0.2), ("z", -12)),
+            Part(CAPSULE, 1, (0.085, 0.06, 1), (0.67, -0.38, -0.2), ("z", 10)),
+        ),
+        ("kitten", "kitty"),
+    ),
+    CatalogObject(
+        "dog",
+        "gold",
+        (Slot("body", ("fur",)), Slot("ears", ("ear", "tail"), "brown", 2), Slot("nose", ("eyes", "eye"), "black")),
+        (
+            Part(CAPSULE, 0, (0.27, 0.36, 1), (0, -0.12, -0.18), ("x", 90)),
+            *(Part(CAPSULE, 0, (0.1, 0.24, 1), (x, -0.52, z)) for x in (-0.16, 0.16) for z in (-0.52, 0.14)),
+            Part(CAPSULE, 0, (0.19, 0.16, 1), (0, 0.16, 0.24), ("x", 30)),
+            Part(ELLIPSOID, 0, (0.29, 0.28, 0.28), (0, 0.46, 0.34)),
+            Part(ELLIPSOID, 0, (0.16, 0.14, 0.22), (0, 0.38, 0.62)),
+            Part(ELLIPSOID, 2, (0.08, 0.07, 0.06), (0, 0.45, 0.82)),
+            *(Part(ELLIPSOID, 2, (0.055, 0.07, 0.05), (x, 0.56, 0.58)) for x in (-0.12, 0.12)),
+            *(Part(ELLIPSOID, 1, (0.08, 0.26, 0.15), (x, 0.4, 0.3), ("z", a)) for x, a in ((-0.31, -14), (0.31, 14))),
+            Part(CAPSULE, 1, (0.075, 0.2, 1), (0, 0.16, -0.78), ("x", -35)),
+        ),
+        ("puppy", "hound"),
+    ),
+    CatalogObject(
+        "rabbit",
+        "gray",
+        (
+            Slot("body", ("fur",)),
+            Slot("tail", ("belly", "chest", "paws"), "white"),
+            Slot("nose", ("eyes", "eye"), "pink"),
+        ),
+        (
+            Part(ELLIPSOID, 0, (0.4, 0.42, 0.46), (0, -0.42, -0.1)),
+            Part(ELLIPSOID, 0, (0.29, 0.28, 0.29), (0, 0.12, 0.16)),
+            *(Part(ELLIPSOID, 0, (0.1, 0.36, 0.08), (x, 0.64, 0.06), ("z", a)) for x, a in ((-0.16, 9), (0.16, -9))),
+            *(Part(ELLIPSOID, 2, (0.06, 0.25, 0.05), (x, 0.64, 0.11), ("z", a)) for x, a in ((-0.16, 9), (0.16, -9))),
+            *(Part(ELLIPSOID, 1, (0.13, 0.1, 0.22), (x, -0.78, 0.26)) for x in (-0.24, 0.24)),
+            *(Part(CAPSULE, 0, (0.09, 0.14, 1), (x, -0.44, 0.3), ("x", -20)) for x in (-0.12, 0.12)),
+            Part(ELLIPSOID, 1, (0.17, 0.17, 0.17), (0, -0.5, -0.58)),
+            Part(ELLIPSOID, 2, (0.06, 0.05, 0.05), (0, 0.1, 0.45)),
+            *(Part(ELLIPSOID, 2, (0.055, 0.065, 0.05), (x, 0.2, 0.4)) for x in (-0.14, 0.14)),
+        ),
+        ("bunny", "hare"),
+    ),
+    CatalogObject(
+        "bear",
+        "brown",
+        (
+            Slot("body", ("fur",)),
+            Slot("muzzle", ("snout", "belly", "paws"), "gold"),
+            Slot("eyes", ("eye", "nose"), "black", 2),
+        ),
+        (
+            Part(ELLIPSOID, 0, (0.44, 0.46, 0.38), (0, -0.34, 0)),
+            Part(ELLIPSOID, 1, (0.29, 0.31, 0.18), (0, -0.34, 0.26)),
+            Part(ELLIPSOID, 0, (0.4, 0.35, 0.34), (0, 0.38, 0.02)),
+            *(Part(ELLIPSOID, 0, (0.16, 0.16, 0.09), (x, 0.68, 0)) for x in (-0.31, 0.31)),
+            Part(ELLIPSOID, 1, (0.18, 0.14, 0.16), (0, 0.28, 0.3)),
+            Part(ELLIPSOID, 2, (0.07, 0.05, 0.05), (0, 0.34, 0.45)),
+            *(Part(ELLIPSOID, 2, (0.06, 0.06, 0.05), (x, 0.48, 0.31)) for x in (-0.15, 0.15)),
+            *(Part(CAPSULE, 0, (0.14, 0.2, 1), (x, -0.16, 0.1), ("z", a)) for x, a in ((-0.48, -42), (0.48, 42))),
+            *(Part(CAPSULE, 0, (0.17, 0.16, 1), (x, -0.66, 0.36), ("x", 90)) for x in (-0.28, 0.28)),
+            *(Part(ELLIPSOID, 1, (0.13, 0.13, 0.06), (x, -0.66, 0.66)) for x in (-0.28, 0.28)),
+        ),
+        ("teddy", "teddybear"),
+    ),
+    CatalogObject(
+        "penguin",
+        "black",
+        (
+            BODY,
+            Slot("belly", ("chest", "face", "eyes"), "white"),
+            Slot("beak", ("bill", "feet", "foot"), "orange"),
+        ),
+        (
+            Part(ELLIPSOID, 0, (0.46, 0.54, 0.4), (0, -0.24, 0)),
+            Part(ELLIPSOID, 0, (0.34, 0.31, 0.31), (0, 0.36, 0.02)),
+            Part(ELLIPSOID, 1, (0.36, 0.44, 0.25), (0, -0.28, 0.2)),
+            *(Part(ELLIPSOID, 1, (0.12, 0.14, 0.08), (x, 0.41, 0.25)) for x in (-0.14, 0.14)),
+            *(Part(ELLIPSOID, 0, (0.05, 0.06, 0.04), (x, 0.42, 0.32)) for x in (-0.12, 0.12)),
+            Part(FRUSTUM, 2, (0.1, 0.02, 0.15), (0, 0.31, 0.42), ("x", 90)),
+            *(Part(ELLIPSOID, 0, (0.09, 0.4, 0.18), (x, -0.1, 0), ("z", a)) for x, a in ((-0.58, -42), (0.58, 42))),
+            *(Part(ELLIPSOID, 2, (0.18, 0.08, 0.28), (x, -0.76, 0.16)) for x in (-0.22, 0.22)),
+        ),
+    ),
+    CatalogObject(
+        "duck",
+        "yellow",
+        (BODY, Slot("beak", ("bill",), "orange"), Slot("eyes", ("eye",), "black", 2)),
+        (
+            Part(ELLIPSOID, 0, (0.48, 0.36, 0.62), (0, -0.3, -0.08)),
+            Part(FRUSTUM, 0, (0.22, 0.04, 0.24), (0, -0.02, -0.68), ("x", -50)),
+            Part(ELLIPSOID, 0, (0.33, 0.33, 0.33), (0, 0.32, 0.3)),
+            Part(ELLIPSOID, 0, (0.12, 0.22, 0.34), (-0.45, -0.22, -0.14), ("x", -18)),
+            Part(ELLIPSOID, 0, (0.12, 0.22, 0.34), (0.45, -0.22, -0.14), ("x", -18)),
+            Part(ELLIPSOID, 1, (0.18, 0.075, 0.24), (0, 0.24, 0.66)),
+            *(Part(ELLIPSOID, 2, (0.065, 0.075, 0.055), (x, 0.42, 0.56)) for x in (-0.16, 0.16)),
+        ),
+        ("duckling",),
+    ),
+    CatalogObject(
+        "fish",
+        "orange",
+        (BODY, Slot("fins", ("fin", "tail"), "white"), Slot("eyes", ("eye",), "black", 2)),
+        (
+            Part(ELLIPSOID, 0, (0.26, 0.38, 0.6), (0, 0, 0.16)),
+            Part(FRUSTUM, 0, (0.2, 0.1, 0.2), (0, 0, -0.42), ("x", -90)),
+            Part(ELLIPSOID, 1, (0.07, 0.14, 0.28), (0, 0.18, -0.68), ("x", 40)),
+            Part(ELLIPSOID, 1, (0.07, 0.14, 0.28), (0, -0.18, -0.68), ("x", -40)),
+            Part(ELLIPSOID, 1, (0.065, 0.2, 0.34), (0, 0.38, 0.04), ("x", 15)),
+            *(
+                Part(ELLIPSOID, 1, (0.24, 0.07, 0.15), (x, -0.16, 0.18), ("z", a))
+                for x, a in ((-0.34, 30), (0.34, -30))
+            ),
+            *(Part(ELLIPSOID, 2, (0.06, 0.08, 0.08), (x, 0.1, 0.52)) for x in (-0.17, 0.17)),
+        ),
+    ),
+    CatalogObject(
+        "turtle",
+        "green",
+        (
+            Slot("shell", ("carapace", "back")),
+            Slot("skin", ("head", "legs", "leg", "feet", "tail"), "yellow"),
+            Slot("eyes", ("eye",), "black", 2),
+        ),
+        (
+            Part(DOME, 0, (0.6, 0.52, 0.7), (0, -0.22, -0.1)),
+            Part(FRUSTUM, 0, (0.6, 0.64, 0.06), (0, -0.24, -0.1)),
+            Part(ELLIPSOID, 1, (0.52, 0.16, 0.62), (0, -0.3, -0.1)),
+            Part(CAPSULE, 1, (0.14, 0.16, 1), (0, -0.12, 0.62), ("x", 50)),
+            Part(ELLIPSOID, 1, (0.22, 0.2, 0.24), (0, 0.1, 0.76)),
+            *(Part(CAPSULE, 1, (0.15, 0.12, 1), (x, -0.48, z)) for x in (-0.42, 0.42) for z in (-0.5, 0.34)),
+            Part(FRUSTUM, 1, (0.1, 0.02, 0.14), (0, -0.32, -0.86), ("x", -100)),
+            *(Part(ELLIPSOID, 2, (0.05, 0.06, 0.055), (x, 0.17, 0.88)) for x in (-0.14, 0.14)),
+        ),
+        ("tortoise",),
+    ),
+)
