@@ -78,7 +78,7 @@ def denoising_error(
     if min(levels) < end:
         raise ValueError(f"level {min(levels)} is past the end of the teacher's process, at half log-SNR {end:.3g}")
     generator = torch.Generator().manual_seed(seed)
-    rows = torch.tensor([i for i in range(len(bank)) if has_combination(bank.things(i), held_out=True)])
+    rows = torch.tensor([i for i in range(len(bank)) if has_combination(bank.layout(i), held_out=True)])
     if not 1 <= count <= len(rows):
         raise ValueError(f"count must be 1 to {len(rows)}, the bank's scenes with held-out colors, got {count}")
     parts = []

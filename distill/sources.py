@@ -67,7 +67,7 @@ def colored(
 ) -> tuple[Tensor, list[Caption]]:
     """Rows `index` (b,) of a bank in random colors over random solid backgrounds, (b, 3, S, S), and their captions: of
     the training combinations, or of those held out."""
-    captions = [draw(generator, held_out=held_out, kinds=bank.things(i)) for i in index.tolist()]
+    captions = [draw(generator, held_out=held_out, layout=bank.layout(i)) for i in index.tolist()]
     colors = torch.stack([slot_colors(c.things) for c in captions])
     return bank.pictures(index, colors, torch.rand(len(index), 3, generator=generator)), captions
 

@@ -8,12 +8,13 @@ the fields. `nerf.backends.solids_numba` renders the same pictures several hundr
 Dims: B scenes, P parts, N points, V views, G color groups.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from nerf.cameras import Cameras
+from nerf.patterns import PLAIN, shows_second
 
 # Local axes: y is the axis of revolution or the vertical. `size` is:
 ELLIPSOID = 0  # radii x, y, z
@@ -37,6 +38,8 @@ class Solids:
     """Parts of one scene, or of B padded scenes with a leading dimension B on every field.
 
     kind (P,) int64, size (P, 3), center (P, 3), rotation (P, 3, 3) local-to-world, group (P,) int64 color group.
+    pattern (P,) int64 of `nerf.patterns`, anchor (P, 3) the point it is fixed to, second (P,) int64 the color group
+    that it shows beside `group`.
     """
 
     kind: Tensor
@@ -44,13 +47,32 @@ class Solids:
     center: Tensor
     rotation: Tensor
     group: Tensor
+    pattern: Tensor
+    anchor: Tensor
+    second: Tensor
+
+    @staticmethod
+    def plain(kind: Tensor, size: Tensor, center: Tensor, rotation: Tensor, group: Tensor) -> "Solids":
+        """Parts without a pattern."""
+        return Solids(
+            kind, size, center, rotation, group, torch.full_like(kind, PLAIN), torch.zeros_like(center), group
+        )
+
+    def only(self, mask: Tensor) -> "Solids":
+        """The parts of an unbatched scene where `mask` (P,) holds."""
+        return Solids(*(getattr(self, f.name)[mask] for f in fields(self)))
 
     def to(self, device: torch.device | str) -> "Solids":
-        return Solids(*(x.to(device) for x in (self.kind, self.size, self.center, self.rotation, self.group)))
+        return Solids(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     def moved(self, scale: float, shift: Tensor) -> "Solids":
-        """Scaled about the origin, then shifted by (3,)."""
-        return replace(self, size=self.size * scale, center=self.center * scale + shift)
+        """Scaled about the origin, then shifted by (3,); patterns move along and keep their scale."""
+        return replace(
+            self,
+            size=self.size * scale,
+            center=self.center * scale + shift,
+            anchor=self.anchor * scale + shift,
+        )
 
     def distances(self, points: Tensor) -> Tensor:
         """Signed distance bound of every part, (..., N, P), at world points (..., N, 3)."""
@@ -73,35 +95,37 @@ class Solids:
         return self.distance(points) < 0
 
     def nearest_group(self, points: Tensor) -> Tensor:
-        """Color group of the part nearest to each point, (..., N) int64."""
+        """Color group that the part nearest to each point has there, (..., N) int64."""
         nearest = self.distances(points).argmin(-1)
-        group = self.group[..., None, :].expand(*nearest.shape, -1)
-        return group.gather(-1, nearest[..., None])[..., 0]
+
+        def of_nearest(field: Tensor) -> Tensor:
+            return field[..., None, :].expand(*nearest.shape, -1).gather(-1, nearest[..., None])[..., 0]
+
+        anchor = torch.stack([of_nearest(along) for along in self.anchor.unbind(-1)], -1)
+        second = shows_second(of_nearest(self.pattern), points - anchor)
+        return torch.where(second, of_nearest(self.second), of_nearest(self.group))
 
 
 def join(*scenes: Solids) -> Solids:
     """The union of unbatched scenes."""
-    rows = ((s.kind, s.size, s.center, s.rotation, s.group) for s in scenes)
-    return Solids(*(torch.cat(fields) for fields in zip(*rows, strict=True)))
+    return Solids(*(torch.cat([getattr(s, f.name) for s in scenes]) for f in fields(Solids)))
+
+
+PADDING = {"kind": EMPTY, "size": 1, "pattern": PLAIN}  # what EMPTY parts have; 0 elsewhere
 
 
 def stack(scenes: list[Solids]) -> Solids:
     """B unbatched scenes as one batch, padded with EMPTY parts."""
     longest = max(s.kind.shape[0] for s in scenes)
 
-    def padded(rows: list[Tensor], value: int) -> Tensor:
-        out = rows[0].new_full((len(rows), longest, *rows[0].shape[1:]), value)
+    def padded(name: str) -> Tensor:
+        rows = [getattr(s, name) for s in scenes]
+        out = rows[0].new_full((len(rows), longest, *rows[0].shape[1:]), PADDING.get(name, 0))
         for i, row in enumerate(rows):
             out[i, : row.shape[0]] = row
         return out
 
-    return Solids(
-        padded([s.kind for s in scenes], EMPTY),
-        padded([s.size for s in scenes], 1),
-        padded([s.center for s in scenes], 0),
-        padded([s.rotation for s in scenes], 0),
-        padded([s.group for s in scenes], 0),
-    )
+    return Solids(*(padded(f.name) for f in fields(Solids)))
 
 
 def _ellipsoid(p: Tensor, s: Tensor) -> Tensor:
@@ -166,10 +190,12 @@ DISTANCES = {
 
 def reach(solids: Solids, directions: Tensor) -> Tensor:
     """Support function of unbatched parts, (A,): how far they extend from the origin along unit directions (A, 3)."""
-    local = torch.einsum("aj,pji->api", directions, solids.rotation)
-    kinds = solids.kind.tolist()
-    parts = torch.stack([_support(k, solids.size[i], local[:, i]) for i, k in enumerate(kinds)], 1)
-    return (parts + directions @ solids.center.T).amax(1)
+    found = []
+    for kind in solids.kind.unique().tolist():
+        alike = solids.only(solids.kind == kind)
+        local = torch.einsum("aj,pji->api", directions, alike.rotation)
+        found.append((_support(kind, alike.size, local) + directions @ alike.center.T).amax(1))
+    return torch.stack(found).amax(0)
 
 
 def extent(solids: Solids) -> tuple[Tensor, Tensor]:
@@ -179,10 +205,10 @@ def extent(solids: Solids) -> tuple[Tensor, Tensor]:
 
 
 def _support(kind: int, s: Tensor, d: Tensor) -> Tensor:
-    """Support function max_{p in part} d.p for local directions d (A, 3), (A,)."""
+    """Support function max_{p in part} d.p of parts of one kind (P, 3) for local directions d (A, P, 3), (A, P)."""
     a, b, c = s.unbind(-1)
-    flat = d[:, [0, 2]].norm(dim=-1)
-    up = d[:, 1]
+    x, up, z = d.unbind(-1)
+    flat = (x * x + z * z).sqrt()
     if kind == ELLIPSOID:
         return (d * s).norm(dim=-1)
     if kind == BOX:
@@ -192,11 +218,11 @@ def _support(kind: int, s: Tensor, d: Tensor) -> Tensor:
     if kind == TORUS:
         return a * flat + b
     if kind == DOME:
-        return torch.where(up > 0, (d * s).norm(dim=-1), (d * s)[:, [0, 2]].norm(dim=-1))
+        return ((x * a).square() + (up.clamp_min(0) * b).square() + (z * c).square()).sqrt()
     if kind == WEDGE:
-        return torch.maximum(b * up, a * d[:, 0].abs() - b * up) + c * d[:, 2].abs()
+        return torch.maximum(b * up, a * x.abs() - b * up) + c * z.abs()
     if kind == PYRAMID:
-        return torch.maximum(b * up, a * d[:, 0].abs() + c * d[:, 2].abs() - b * up)
+        return torch.maximum(b * up, a * x.abs() + c * z.abs() - b * up)
     if kind == CAPSULE:
         return a + b * up.abs()
     raise ValueError(f"unknown solid kind {kind}; known: {sorted(DISTANCES)}")
@@ -258,7 +284,9 @@ def render_groups(solids: Solids, views: Cameras, size: int, groups: int, *, sam
         scale,
         solids.center.float().numpy(),
         solids.rotation.float().numpy(),
-        solids.group.numpy(),
+        torch.stack([solids.group, solids.second], -1).numpy(),
+        solids.pattern.numpy(),
+        solids.anchor.float().numpy(),
         solids_numba.bounds(kind, scale),
         views.c2w.float().numpy(),
         (views.fov / 2).tan().float().numpy(),
@@ -272,5 +300,6 @@ def _check(solids: Solids, views: Cameras, groups: int) -> None:
     if solids.kind.ndim != 2 or len(solids.kind) != len(views):
         shape = tuple(solids.kind.shape)
         raise ValueError(f"{len(views)} views need as many stacked scenes, got kinds of shape {shape}")
-    if not 0 <= int(solids.group.min()) <= int(solids.group.max()) < groups:
-        raise ValueError(f"color groups must lie in 0..{groups - 1}, got up to {int(solids.group.max())}")
+    both = torch.stack([solids.group, solids.second])
+    if not 0 <= int(both.min()) <= int(both.max()) < groups:
+        raise ValueError(f"color groups must lie in 0..{groups - 1}, got {int(both.min())} to {int(both.max())}")

@@ -15,9 +15,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from distill.catalog.captions import VOCABULARY
+from distill.catalog.captions import VOCABULARY, Layout
 from distill.catalog.pictures import LAW
-from distill.catalog.truth import GROUPS, scene, slot_colors
+from distill.catalog.truth import GROUPS, layout_of, scene, slot_colors
 from guidance.teacher import Views
 from guidance.vocabulary import Caption
 from nerf.cameras import Cameras
@@ -70,7 +70,7 @@ class OracleRows:
         return replace(rows, foreground=foreground.to(device), opacity=opacity.to(device))
 
     def _render(self, captions: Sequence[Caption], cameras: Cameras) -> tuple[Tensor, Tensor]:
-        scenes = [s for c in captions for s in _instances(tuple(t.kind for t in c.things), self.jitters)]
+        scenes = [s for c in captions for s in _instances(layout_of(c), self.jitters)]
         every = torch.arange(len(captions)).repeat_interleave(self.jitters)
         layers = render_groups(stack(scenes), cameras[every], self.side, GROUPS)
         colors = torch.stack([slot_colors(c.things) for c in captions])[every]
@@ -81,10 +81,10 @@ class OracleRows:
 
 
 @lru_cache
-def _instances(kinds: tuple[str, ...], jitters: int) -> list[Solids]:
+def _instances(layout: Layout, jitters: int) -> list[Solids]:
     """The mean scene, then jittered ones, always the same."""
     generator = torch.Generator().manual_seed(0)
-    return [scene(kinds), *(scene(kinds, generator) for _ in range(jitters - 1))]
+    return [scene(layout), *(scene(layout, generator) for _ in range(jitters - 1))]
 
 
 class OracleTeacher:

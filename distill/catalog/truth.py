@@ -1,28 +1,35 @@
 """Ground truth of a caption: exact solids in one canonical layout, their inside test and their colors.
 
 Every thing is centered by its bounding box and scaled so that its half extent is at most HALF and nothing of it lies
-farther than RADIUS from the origin (within 1e-3: directions are sampled); a pair is stacked, the first thing's lowest
-point on the level of the second's highest, then fitted the same way. Jitter changes sizes and places by at most 3 %;
-the mean proportions are the truth.
+farther than RADIUS from the origin (within 1e-3: directions are sampled). A pair is stacked, the first thing's lowest
+point on the level of the second's highest, or stands on one ground, the first thing to the left of the second as seen
+from the front; then it is fitted the same way. Jitter changes sizes and places by at most 3 %; the mean proportions are
+the truth. Patterns are carved out of the main parts, around the center of their thing, and are not scaled with it.
 """
 
 import math
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
 
+from distill.catalog.captions import Layout
 from distill.catalog.objects import COLORS, OBJECTS, CatalogObject, Part
-from guidance.vocabulary import Caption, Thing
+from guidance.vocabulary import Caption, Relation, Thing
+from nerf.patterns import BAND, BANDS_X, BANDS_Y, CHECKER, SPOTS
 from nerf.solids import CAPSULE, FRUSTUM, TORUS, Solids, extent, join, normals, reach
 
 HALF = 0.8
 RADIUS = 0.95
-SLOTS = 3  # color groups a thing may have
-GROUPS = 2 * SLOTS
+SLOTS = 3  # parts with a color of their own that a thing may have
+PAINTS = SLOTS + 1  # color groups of a thing: those, and the second color of its pattern
+GROUPS = 2 * PAINTS
 CELLS, SHELL, OUTWARD = 48, 0.01, 2e-3  # of `surface`: cells that find the shell, its half thickness, a step outward
 JITTER_OBJECT, JITTER_PART = 0.02, 0.01
 UPPER_SIZE, LOWER_SIZE = 0.85, 1.0  # the thing on top is a little smaller than the thing it stands on
+GAP = 0.08  # between the bounding boxes of things that stand next to each other
 
 BY_NAME = {o.name: o for o in OBJECTS}
 # Which local axis each entry of a part's size goes along; a radius across y goes along x. Others: x, y, z.
@@ -45,7 +52,7 @@ def _turn(part: Part) -> Tensor:
 @lru_cache
 def _mean_solids(name: str) -> Solids:
     entry: CatalogObject = BY_NAME[name]
-    raw = Solids(
+    raw = Solids.plain(
         torch.tensor([p.kind for p in entry.parts]),
         torch.tensor([p.size for p in entry.parts], dtype=torch.float32),
         torch.tensor([p.center for p in entry.parts], dtype=torch.float32),
@@ -57,13 +64,25 @@ def _mean_solids(name: str) -> Solids:
 
 def fitted(solids: Solids) -> Solids:
     """Centered by the bounding box and scaled into the canonical size."""
-    low, high = extent(solids)
-    centered = solids.moved(1.0, -(low + high) / 2)
-    scale = min(HALF / float((high - low).amax() / 2), RADIUS / float(reach(centered, _sphere()).amax()))
-    return centered.moved(scale, torch.zeros(3))
+    scale, center = _fit(reach(solids, _directions()))
+    return solids.moved(1.0, -center).moved(scale, torch.zeros(3))
 
 
-def _sphere(count: int = 2000) -> Tensor:
+def _fit(reached: Tensor) -> tuple[float, Tensor]:
+    """Scale and center of the bounding box, from how far a shape reaches along `_directions`."""
+    high, low = reached[:3], -reached[3:6]
+    center = (low + high) / 2
+    farthest = reached - _directions() @ center
+    return min(HALF / float((high - low).amax() / 2), RADIUS / float(farthest.amax())), center
+
+
+@lru_cache
+def _directions() -> Tensor:
+    """The axes, their opposites, then evenly spread unit directions."""
+    return torch.cat([torch.eye(3), -torch.eye(3), _sphere()])
+
+
+def _sphere(count: int = 4000) -> Tensor:
     """Evenly spread unit directions (count, 3), a Fibonacci lattice."""
     k = torch.arange(count) + 0.5
     y = 1 - 2 * k / count
@@ -80,37 +99,85 @@ def _jittered(solids: Solids, generator: torch.Generator) -> Solids:
     local = (solids.rotation.abs() * axes[None, :, None]).sum(1)  # the scale of each local axis, rotations are right
     along = torch.tensor([AXES.get(kind, (0, 1, 2)) for kind in solids.kind.tolist()])
     size = solids.size * (local.gather(1, along) + around_one(JITTER_PART, *solids.size.shape) - 1)
-    return Solids(solids.kind, size, solids.center * axes, solids.rotation, solids.group)
+    return replace(solids, size=size, center=solids.center * axes)
 
 
-def scene(things: tuple[str, ...], generator: torch.Generator | None = None) -> Solids:
-    """Solids of one kind, or of the first kind standing on the second; group = 3 * thing + slot.
+def scene(layout: Layout, generator: torch.Generator | None = None) -> Solids:
+    """Solids of a layout; group = PAINTS * thing + slot, and its last one where a pattern has the second color.
 
     Without a generator the mean proportions, which are the truth; with one, a jittered instance.
     """
-    parts = [_mean_solids(kind) for kind in things]
+    solids = _arranged(layout.kinds, layout.relation, generator)
+    pattern, second = solids.pattern.clone(), solids.group.clone()
+    for thing, (name, bands) in enumerate(zip(layout.patterns, _bands(layout.kinds, layout.relation), strict=True)):
+        if name != "plain":
+            main = solids.group == PAINTS * thing
+            pattern[main] = {"striped": bands, "checkered": CHECKER, "spotted": SPOTS}[name]
+            second[main] = PAINTS * thing + SLOTS
+    return replace(solids, pattern=pattern, second=second)
+
+
+def _arranged(kinds: Sequence[str], relation: Relation | None, generator: torch.Generator | None = None) -> Solids:
+    """Plain things in their places."""
+    things = [_mean_solids(kind) for kind in kinds]
     if generator is not None:
-        parts = [_jittered(p, generator) for p in parts]
-    if len(parts) == 1:
-        return parts[0]
-    upper, lower = parts[0].moved(UPPER_SIZE, torch.zeros(3)), parts[1].moved(LOWER_SIZE, torch.zeros(3))
+        things = [_jittered(t, generator) for t in things]
+    if len(things) == 1:
+        return things[0]
+    first, second = things
+    second = replace(second, group=second.group + PAINTS, second=second.second + PAINTS)
+    return _beside(first, second) if relation == "next to" else _stacked(first, second)
+
+
+def _stacked(upper: Solids, lower: Solids) -> Solids:
+    upper, lower = upper.moved(UPPER_SIZE, torch.zeros(3)), lower.moved(LOWER_SIZE, torch.zeros(3))
     lift = float(extent(lower)[1][1] - extent(upper)[0][1])
-    upper = upper.moved(1.0, torch.tensor([0.0, lift, 0.0]))
-    lower = Solids(lower.kind, lower.size, lower.center, lower.rotation, lower.group + SLOTS)
-    return fitted(join(upper, lower))
+    return fitted(join(upper.moved(1.0, torch.tensor([0.0, lift, 0.0])), lower))
+
+
+def _beside(left: Solids, right: Solids) -> Solids:
+    """On one ground level, their boxes' centers at z = 0, GAP apart once they are fitted."""
+    reached = torch.stack([reach(thing, _directions()) for thing in (left, right)])
+    high, low = reached[:, :3], -reached[:, 3:6]
+    feet = torch.stack([high[:, 0], low[:, 1], (low[:, 2] + high[:, 2]) / 2], 1)  # (2, 3)
+    feet[1, 0] = low[1, 0]
+    scale, shifts = 0.5, -feet
+    for _ in range(3):  # the scale depends on the gap and the gap on the scale, weakly
+        half_gap = GAP / 2 / scale
+        shifts = -feet + torch.tensor([[-half_gap, 0.0, 0.0], [half_gap, 0.0, 0.0]])
+        scale, _ = _fit((reached + shifts @ _directions().T).amax(0))
+    return fitted(join(left.moved(1.0, shifts[0]), right.moved(1.0, shifts[1])))
+
+
+@cache
+def _bands(kinds: tuple[str, ...], relation: Relation | None) -> tuple[int, ...]:
+    """The pattern codes of stripes: horizontal bands, or across the longer side of what is too flat to show two."""
+    solids = _arranged(kinds, relation)
+    codes = []
+    for thing in range(len(kinds)):
+        low, high = extent(solids.only(solids.group == PAINTS * thing))
+        width = (high - low).tolist()
+        flat = width[1] < 2 * BAND
+        codes.append(BANDS_Y if not flat else BANDS_X + 2 * (width[2] > width[0]))
+    return tuple(codes)
 
 
 def truth(caption: Caption) -> Solids:
     """The exact solids of a caption."""
-    return scene(tuple(t.kind for t in caption.things))
+    return scene(layout_of(caption))
+
+
+def layout_of(caption: Caption) -> Layout:
+    """All of a caption that its shape and its color groups depend on."""
+    return Layout(tuple(t.kind for t in caption.things), tuple(t.pattern for t in caption.things), caption.relation)
 
 
 def slot_colors(things: tuple[Thing, ...]) -> Tensor:
-    """sRGB of every color group, (GROUPS, 3) in [0, 1]; groups a thing does not have repeat its last color."""
+    """sRGB of every color group, (GROUPS, 3) in [0, 1]; groups that nothing shows repeat a color that is shown."""
     rows: list[tuple[float, float, float]] = []
     for thing in things:
         colors = [COLORS[c] for c in thing.colors]
-        rows += (colors + [colors[-1]] * SLOTS)[:SLOTS]
+        rows += [*(colors + [colors[-1]] * SLOTS)[:SLOTS], COLORS[thing.second or thing.colors[0]]]
     return torch.tensor((rows + [rows[-1]] * GROUPS)[:GROUPS], dtype=torch.float32)
 
 

@@ -1,7 +1,7 @@
 """Compiled CPU twin of `nerf.solids.render_groups`: same pictures, adaptive antialiasing.
 
-One center ray a pixel finds the outlines; pixels whose neighborhood disagrees in part or in shade are then traced
-with samples x samples rays. Parts are culled per ray by their bounding spheres.
+One center ray a pixel finds the outlines; pixels whose neighborhood disagrees in part, in color group or in shade are
+then traced with samples x samples rays. Parts are culled per ray by their bounding spheres.
 """
 
 import math
@@ -9,8 +9,10 @@ import math
 import numba as nb
 import numpy as np
 
+from nerf.patterns import BAND, BANDS_X, BANDS_Z, CELL, CHECKER, DOT, LATTICE, PLAIN
 from nerf.solids import AMBIENT, DIFFUSE, HIT, TRACE_STEPS
 
+# Constants from elsewhere are compiled in: numba's cache does not notice where they change, only that this file does.
 SHADE_EDGE = 0.04  # difference of shade between neighbors that counts as an edge
 
 
@@ -51,9 +53,30 @@ def _at(p, kind, size, center, rot, x, y, z):
     return _distance(kind[p], size[p, 0], size[p, 1], size[p, 2], lx, ly, lz)
 
 
+@nb.njit(cache=True, fastmath=True, inline="always")
+def _shows_second(pattern, x, y, z):
+    if pattern == PLAIN:
+        return 0
+    if pattern <= BANDS_Z:
+        along = x if pattern == BANDS_X else (z if pattern == BANDS_Z else y)
+        return math.floor(along / BAND + 0.5) & 1
+    if pattern == CHECKER:
+        cells = math.floor(x / CELL + 0.5) + math.floor(y / CELL + 0.5) + math.floor(z / CELL + 0.5)
+        return cells & 1
+    for shift in (0.0, 0.5):
+        u, v, w = x / LATTICE + shift, y / LATTICE + shift, z / LATTICE + shift
+        u, v, w = u - math.floor(u + 0.5), v - math.floor(v + 0.5), w - math.floor(w + 0.5)
+        if u * u + v * v + w * w < (DOT / LATTICE) ** 2:
+            return 1
+    return 0
+
+
 @nb.njit(cache=True, fastmath=True)
-def _shoot(kind, size, center, rot, bound, ox, oy, oz, dx, dy, dz, active):
-    """(part or -1, shade) of one ray; `active` is scratch for part indices."""
+def _shoot(kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, dz, active):
+    """(face, shade) of one ray; face is twice the part, plus 1 where its second color shows, or -1 for none.
+
+    `active` is scratch for part indices.
+    """
     count = 0
     near, far = 1e9, -1e9
     for p in range(kind.shape[0]):
@@ -85,7 +108,8 @@ def _shoot(kind, size, center, rot, bound, ox, oy, oz, dx, dy, dz, active):
             gy = _at(part, kind, size, center, rot, x, y + e, z) - _at(part, kind, size, center, rot, x, y - e, z)
             gz = _at(part, kind, size, center, rot, x, y, z + e) - _at(part, kind, size, center, rot, x, y, z - e)
             norm = math.sqrt(gx * gx + gy * gy + gz * gz) + 1e-12
-            return part, AMBIENT + DIFFUSE * max(0.0, -(gx * dx + gy * dy + gz * dz) / norm)
+            second = _shows_second(pattern[part], x - anchor[part, 0], y - anchor[part, 1], z - anchor[part, 2])
+            return 2 * part + second, AMBIENT + DIFFUSE * max(0.0, -(gx * dx + gy * dy + gz * dz) / norm)
         t += best
         if t > far:
             break
@@ -93,9 +117,9 @@ def _shoot(kind, size, center, rot, bound, ox, oy, oz, dx, dy, dz, active):
 
 
 @nb.njit(cache=True, fastmath=True)
-def _render_one(kind, size, center, rot, group, bound, c2w, tan_half, samples, out):
+def _render_one(kind, size, center, rot, group, pattern, anchor, bound, c2w, tan_half, samples, out):
     res, groups = out.shape[1], out.shape[0] - 1
-    parts = np.empty((res, res), np.int64)
+    faces = np.empty((res, res), np.int64)
     shades = np.empty((res, res), np.float32)
     active = np.empty(kind.shape[0], np.int64)
     ox, oy, oz = c2w[0, 3], c2w[1, 3], c2w[2, 3]
@@ -107,10 +131,10 @@ def _render_one(kind, size, center, rot, group, bound, c2w, tan_half, samples, o
                     edge = False
                     for u in range(max(i - 1, 0), min(i + 2, res)):
                         for v in range(max(j - 1, 0), min(j + 2, res)):
-                            edge |= parts[u, v] != parts[i, j] or abs(shades[u, v] - shades[i, j]) > SHADE_EDGE
+                            edge |= faces[u, v] != faces[i, j] or abs(shades[u, v] - shades[i, j]) > SHADE_EDGE
                     if not edge:
-                        if parts[i, j] >= 0:
-                            out[group[parts[i, j]], i, j] = shades[i, j]
+                        if faces[i, j] >= 0:
+                            out[group[faces[i, j] >> 1, faces[i, j] & 1], i, j] = shades[i, j]
                             out[groups, i, j] = 1.0
                         continue
                     fine = samples
@@ -121,20 +145,39 @@ def _render_one(kind, size, center, rot, group, bound, c2w, tan_half, samples, o
                     dy = c2w[1, 0] * px + c2w[1, 1] * py - c2w[1, 2]
                     dz = c2w[2, 0] * px + c2w[2, 1] * py - c2w[2, 2]
                     n = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
-                    part, shade = _shoot(kind, size, center, rot, bound, ox, oy, oz, dx * n, dy * n, dz * n, active)
+                    dx, dy, dz = dx * n, dy * n, dz * n
+                    face, shade = _shoot(
+                        kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, dz, active
+                    )
                     if phase == 0:
-                        parts[i, j] = part
+                        faces[i, j] = face
                         shades[i, j] = shade
-                    elif part >= 0:
-                        out[group[part], i, j] += shade / (fine * fine)
+                    elif face >= 0:
+                        out[group[face >> 1, face & 1], i, j] += shade / (fine * fine)
                         out[groups, i, j] += 1.0 / (fine * fine)
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def render_batch(kind, size, center, rot, group, bound, c2w, tan_half, samples, out):
-    """Fill out (V, groups + 1, S, S), zeros on entry; scene i of the batch is seen by camera i."""
+def render_batch(kind, size, center, rot, group, pattern, anchor, bound, c2w, tan_half, samples, out):
+    """Fill out (V, groups + 1, S, S), zeros on entry; scene i of the batch is seen by camera i.
+
+    group (V, P, 2): the main and the second one of every part.
+    """
     for v in nb.prange(out.shape[0]):
-        _render_one(kind[v], size[v], center[v], rot[v], group[v], bound[v], c2w[v], tan_half[v], samples, out[v])
+        _render_one(
+            kind[v],
+            size[v],
+            center[v],
+            rot[v],
+            group[v],
+            pattern[v],
+            anchor[v],
+            bound[v],
+            c2w[v],
+            tan_half[v],
+            samples,
+            out[v],
+        )
 
 
 @nb.njit(cache=True)

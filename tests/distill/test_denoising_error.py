@@ -138,8 +138,8 @@ def test_the_seed_decides_everything(bank):
 
 def test_the_geometry_is_not_that_of_training(bank, monkeypatch):
     monkeypatch.setattr(pictures, "SHARD", 160)
-    assert not torch.equal(bank.weights, pictures.render_shard(0, 16).weights)
-    assert torch.equal(bank.weights, held_out_bank(16).weights)
+    assert not torch.equal(bank.layers[0], pictures.render_shard(0, 16).layers[0])
+    assert torch.equal(bank.layers[0], held_out_bank(16).layers[0])
 
 
 def test_misuse_is_one_clear_line(bank):

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from distill.catalog import pictures
-from distill.catalog.captions import VOCABULARY
-from distill.catalog.truth import GROUPS
+from distill.catalog.captions import VOCABULARY, Layout
+from distill.catalog.truth import GROUPS, layout_of
 from distill.sources import CatalogSource, FolderSource
 from guidance.networks.text import SlotText, WordText
 from guidance.vocabulary import Caption
@@ -24,15 +24,16 @@ def generator(seed: int = 0) -> torch.Generator:
 # The catalog
 
 
+LAYOUTS = (Layout(("mushroom",), ("spotted",)), Layout(("mushroom", "table"), ("plain", "striped"), "next to"))
+
+
 def striped_bank() -> pictures.Bank:
-    """Four pictures: group g lit in column g, the last column empty; a mushroom, and one on a table."""
-    weights = torch.zeros(4, GROUPS + 1, 8, 8)
+    """Four pictures: group g lit in column g, the last column empty; a mushroom, and one next to a table."""
+    weights = torch.zeros(4, GROUPS + 1, 9, 9)
     for g in range(GROUPS):
         weights[:, g, :, g] = 1
     weights[:, GROUPS, :, :GROUPS] = 1
-    mushroom, table = pictures.NAMES.index("mushroom"), pictures.NAMES.index("table")
-    kinds = torch.tensor([[mushroom, pictures.ALONE], [mushroom, table]] * 2)
-    return pictures.Bank((weights * 255).to(torch.uint8), kinds, CAMERAS)
+    return pictures.bank_of([(weights * 255).to(torch.uint8)], [*LAYOUTS, *LAYOUTS], CAMERAS)
 
 
 def test_catalog_batches_show_what_their_captions_say():
@@ -43,15 +44,16 @@ def test_catalog_batches_show_what_their_captions_say():
         return torch.tensor([float(len(seen))])
 
     batch = CatalogSource(striped_bank(), pictures.LAW, note).batch(300, generator())
-    assert batch.pictures.shape == (300, 3, 8, 8)
+    assert batch.pictures.shape == (300, 3, 9, 9)
     assert batch.text[:, 0].tolist() == list(range(1, 301))
     for i, caption in enumerate(seen):
         columns = batch.pictures[i, :, 0, :GROUPS].T
-        colors = torch.tensor([VOCABULARY.colors[c] for t in caption.things for c in t.colors])
-        places = [3 * thing + slot for thing, t in enumerate(caption.things) for slot in range(len(t.colors))]
+        shown = {4 * thing + slot: c for thing, t in enumerate(caption.things) for slot, c in enumerate(t.colors)}
+        shown |= {4 * thing + 3: t.second for thing, t in enumerate(caption.things) if t.second}
+        places, colors = list(shown), torch.tensor([VOCABULARY.colors[c] for c in shown.values()])
         assert torch.allclose(columns[places], colors, atol=1e-6)
     assert not any(caption.held_out for caption in seen)
-    assert {len(caption.things) for caption in seen} == {1, 2}
+    assert {layout_of(caption) for caption in seen} == set(LAYOUTS)
     background = batch.pictures[:, :, 0, -1]
     assert torch.equal(batch.pictures[:, :, 5, -1], background)
     assert background.mean() == pytest.approx(0.5, abs=0.05)

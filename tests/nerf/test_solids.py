@@ -6,6 +6,7 @@ import torch
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
+from nerf import patterns
 from nerf import solids as s
 from nerf.cameras import Cameras, orbit
 from nerf.solids import Solids
@@ -40,12 +41,13 @@ def pose() -> tuple[Tensor, Tensor]:
 def posed(kind: int) -> Solids:
     rotation, shift = pose()
     size = torch.tensor([CASES[kind][1]])
-    return Solids(torch.tensor([kind]), size, shift[None], rotation[None], torch.tensor([0]))
+    return Solids.plain(torch.tensor([kind]), size, shift[None], rotation[None], torch.tensor([0]))
 
 
 def sphere(radius: float, group: int = 0, center: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Solids:
     size = torch.full((1, 3), radius)
-    return Solids(torch.tensor([s.ELLIPSOID]), size, torch.tensor([center]), torch.eye(3)[None], torch.tensor([group]))
+    groups = torch.tensor([group])
+    return Solids.plain(torch.tensor([s.ELLIPSOID]), size, torch.tensor([center]), torch.eye(3)[None], groups)
 
 
 def corners(kind: int, a: float, b: float, c: float) -> list[tuple[float, float, float]]:
@@ -171,10 +173,15 @@ def test_join_and_moved():
     shift = torch.tensor([0.1, -0.2, 0.3])
     moved = whole.moved(0.5, shift).distance(points * 0.5 + shift)
     assert torch.allclose(moved, whole.distance(points) * 0.5, atol=1e-6)
+    assert torch.equal(whole.only(torch.tensor([False, True])).distance(points), each[1])
+    spotted = worn(parts[0], patterns.SPOTS)
+    there = spotted.moved(1.0, shift).nearest_group(points + shift)
+    assert (there == spotted.nearest_group(points)).float().mean() > 0.99  # all but points that rounding moves
+    assert (there == spotted.nearest_group(points + shift)).float().mean() < 0.8
 
 
 def test_padding_of_a_stack_changes_nothing():
-    scenes = [s.join(posed(s.BOX), posed(s.TORUS), sphere(0.3)), sphere(0.4, group=1)]
+    scenes = [s.join(posed(s.BOX), posed(s.TORUS), sphere(0.3)), worn(sphere(0.4, group=1), patterns.CHECKER)]
     batch = s.stack(scenes)
     points = torch.rand(2, 300, 3, generator=generator(8)) * 2 - 1
     for i, scene in enumerate(scenes):
@@ -191,6 +198,16 @@ def every_kind() -> list[Solids]:
     kinds = [replace(posed(k), group=torch.tensor([k % 3])) for k in CASES]
     small = [k.moved(0.7, torch.tensor([0.5 * (i % 3) - 0.5, 0.4 * (i // 3) - 0.4, 0.0])) for i, k in enumerate(kinds)]
     return [s.join(*small[:3]), s.join(*small[3:6]), s.join(*small[6:], sphere(0.3, group=1))]
+
+
+def worn(scene: Solids, pattern: int) -> Solids:
+    """All parts with one pattern, fixed to a point off the center, its second color two groups on."""
+    anchor = torch.tensor([0.03, -0.07, 0.05]).expand_as(scene.center)
+    codes = torch.full_like(scene.kind, pattern)
+    return replace(scene, pattern=codes, anchor=anchor, second=(scene.group + 2) % 3)
+
+
+PATTERNS = pytest.mark.parametrize("pattern", range(1, 6), ids=["x", "y", "z", "checker", "spots"])
 
 
 def cameras() -> Cameras:
@@ -215,6 +232,43 @@ def test_compiled_renderer_equals_the_reference():
     rough = s.render_groups_reference(scenes, views, size, 3, samples=1)  # the wrong variant: no antialiasing
     assert (rough - slow).abs().max() > 0.3
     assert (rough - slow).abs().mean() > 100 * apart.mean()
+
+
+@PATTERNS
+def test_compiled_patterns_equal_the_reference(pattern):
+    scenes, views, size = s.stack([worn(scene, pattern) for scene in every_kind()]), cameras(), 24
+    fast = s.render_groups(scenes, views, size, 3)
+    slow = s.render_groups_reference(scenes, views, size, 3)
+    apart = (fast - slow).abs()
+    assert apart[flat(slow).expand_as(slow)].max() < 1e-3
+    assert (apart.amax(1) > 0.03).float().mean() < 5e-3  # slivers that center rays do not see
+    assert (fast.mean((-2, -1)) - slow.mean((-2, -1))).abs().max() < 1e-3
+    rough = s.render_groups_reference(scenes, views, size, 3, samples=1)  # the wrong variant: no antialiasing
+    assert (rough - slow).abs().mean() > 20 * apart.mean()
+    moved = replace(scenes, anchor=scenes.anchor + 0.02)
+    assert (s.render_groups(moved, views, size, 3) - slow).abs().mean() > 20 * apart.mean()
+
+
+@PATTERNS
+@pytest.mark.parametrize("render", [s.render_groups, s.render_groups_reference])
+def test_patterns_are_fixed_to_the_thing(pattern, render):
+    """One ray a pixel on a sphere, where it is hit in closed form: the group is the pattern's at that point."""
+    radius, size, views = 0.8, 48, cameras()
+    scene = worn(sphere(radius), pattern)
+    picture = render(s.stack([scene] * 3), views, size, 3, samples=1)
+    origin, direction = views.rays(size)
+    along = -(origin * direction).sum(-1, keepdim=True)
+    half = (radius**2 - (origin * origin).sum(-1, keepdim=True) + along**2).clamp_min(0).sqrt()
+    points = origin + (along - half) * direction
+    hit = half[..., 0] > 0.1
+
+    def agreement(seen_at: Tensor) -> float:
+        second = patterns.shows_second(scene.pattern, seen_at - scene.anchor[0])
+        return float(((picture[:, 2] > 0) == second)[hit].float().mean())
+
+    assert agreement(points) > 0.998  # the rest: hits are within 2e-4
+    assert agreement(torch.einsum("vhwi,vij->vhwj", points, views.c2w[:, :3, :3])) < 0.8  # fixed to the camera
+    assert 0.15 < float((picture[:, 2] > 0)[hit].float().mean()) < 0.6
 
 
 def test_faces_of_a_box_are_exact():
@@ -266,8 +320,10 @@ def test_color_is_linear():
 def test_mismatched_scenes_are_refused(render):
     with pytest.raises(ValueError, match="3 views need as many stacked scenes"):
         render(s.stack([sphere(0.5)] * 2), cameras(), 16, 1)
-    with pytest.raises(ValueError, match=r"color groups must lie in 0\.\.0, got up to 1"):
+    with pytest.raises(ValueError, match=r"color groups must lie in 0\.\.0, got 1 to 1"):
         render(s.stack([sphere(0.5, group=1)] * 3), cameras(), 16, 1)
+    with pytest.raises(ValueError, match=r"color groups must lie in 0\.\.1, got 0 to 2"):
+        render(s.stack([worn(sphere(0.5), patterns.SPOTS)] * 3), cameras(), 16, 2)
 
 
 @pytest.mark.gpu
