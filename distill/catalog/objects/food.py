@@ -38,26 +38,27 @@ FOOD = (
             ),
         ),
         ("hamburger", "cheeseburger"),
+        support=True,
     ),
     CatalogObject(
         "cake",
         "pink",
         (BODY, Slot("icing", ("frosting", "cream", "top"), "white"), Slot("cherries", ("cherry", "berries"), "red", 6)),
         (
-            Part(FRUSTUM, 0, (0.78, 0.78, 0.2), (0, -0.42, 0)),
-            Part(FRUSTUM, 1, (0.82, 0.8, 0.07), (0, -0.18, 0)),
+            Part(FRUSTUM, 0, (0.68, 0.68, 0.24), (0, -0.48, 0)),
+            Part(FRUSTUM, 1, (0.72, 0.7, 0.07), (0, -0.2, 0)),
             *(
-                Part(CAPSULE, 1, (0.1, d, 1), (0.74 * cos(radians(a)), -0.24, 0.74 * sin(radians(a))))
-                for a, d in zip(range(0, 360, 36), (0.08, 0.16, 0.06, 0.13, 0.09) * 2, strict=True)
+                Part(CAPSULE, 1, (0.1, d, 1), (0.64 * cos(radians(a)), -0.26, 0.64 * sin(radians(a))))
+                for a, d in zip(range(0, 360, 36), (0.1, 0.2, 0.08, 0.16, 0.12) * 2, strict=True)
             ),
-            Part(FRUSTUM, 0, (0.44, 0.44, 0.22), (0, 0.1, 0)),
-            Part(FRUSTUM, 1, (0.48, 0.46, 0.07), (0, 0.37, 0)),
+            Part(FRUSTUM, 0, (0.42, 0.42, 0.25), (0, 0.11, 0)),
+            Part(FRUSTUM, 1, (0.46, 0.44, 0.07), (0, 0.4, 0)),
             *(
-                Part(CAPSULE, 1, (0.08, d, 1), (0.42 * cos(radians(a)), 0.3, 0.42 * sin(radians(a))))
-                for a, d in zip(range(20, 380, 60), (0.08, 0.15, 0.06) * 2, strict=True)
+                Part(CAPSULE, 1, (0.08, d, 1), (0.4 * cos(radians(a)), 0.34, 0.4 * sin(radians(a))))
+                for a, d in zip(range(20, 380, 60), (0.08, 0.16, 0.06) * 2, strict=True)
             ),
             *(
-                Part(ELLIPSOID, 2, (0.11, 0.11, 0.11), (0.31 * cos(radians(a)), 0.49, 0.31 * sin(radians(a))))
+                Part(ELLIPSOID, 2, (0.11, 0.11, 0.11), (0.29 * cos(radians(a)), 0.53, 0.29 * sin(radians(a))))
                 for a in range(0, 360, 60)
             ),
         ),
@@ -81,7 +82,7 @@ FOOD = (
         (BODY, Slot("handle", ("ear",)), Slot("drink", ("coffee", "tea", "inside"), "brown")),
         (
             Part(FRUSTUM, 0, (0.5, 0.5, 0.6)),
-            Part(FRUSTUM, 2, (0.42, 0.42, 0.02), (0, 0.61, 0)),
+            Part(FRUSTUM, 2, (0.42, 0.42, 0.06), (0, 0.57, 0)),
             Part(TORUS, 1, (0.3, 0.085, 1), (0.52, 0, 0), ("x", 90)),
         ),
         ("cup",),
@@ -148,5 +149,6 @@ FOOD = (
             *(Part(BOX, 0, (0.48, 0.12, 0.09), (0, -0.5, z)) for z in (-0.42, 0.42)),
         ),
         ("keg", "cask"),
+        support=True,
     ),
 )

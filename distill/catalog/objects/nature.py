@@ -15,6 +15,7 @@ NATURE = (
             Part(FRUSTUM, 1, (0.34, 0.26, 0.42), (0, -0.36, 0)),
         ),
         ("toadstool",),
+        support=True,
     ),
     CatalogObject(
         "tree",
@@ -150,16 +151,26 @@ NATURE = (
         (
             *(
                 Part(
-                    CAPSULE,
+                    FRUSTUM,
                     0,
-                    (0.1 + 0.12 * cos(radians(1.4 * a)), 0.14, 1),
+                    (0.09 + 0.13 * cos(radians(1.4 * a - 9)), 0.09 + 0.13 * cos(radians(1.4 * a + 9)), 0.1),
                     (0.85 * sin(radians(a)), 0.4 - 0.85 * cos(radians(a)), 0),
-                    ("z", a + 90),
+                    ("z", a - 90),
                 )
-                for a in range(-60, 61, 12)
+                for a in range(-52, 53, 13)
             ),
-            Part(CAPSULE, 1, (0.085, 0.1, 1), (0.83, 0.16, 0), ("z", -12)),
-            Part(ELLIPSOID, 1, (0.1, 0.1, 0.1), (-0.81, 0.09, 0)),
+            *(
+                Part(
+                    ELLIPSOID,
+                    0,
+                    (r, r, r),
+                    (0.855 * sin(radians(a)), 0.4 - 0.855 * cos(radians(a)), 0),
+                )
+                for a in (-58.5, -45.5, -32.5, -19.5, -6.5, 6.5, 19.5, 32.5, 45.5, 58.5)
+                for r in (0.09 + 0.13 * cos(radians(1.4 * a)),)
+            ),
+            Part(CAPSULE, 1, (0.085, 0.1, 1), (0.82, 0.14, 0), ("z", -15)),
+            Part(ELLIPSOID, 1, (0.1, 0.1, 0.1), (-0.79, 0.04, 0)),
         ),
     ),
 )

@@ -26,25 +26,35 @@ PLAIN = (
         "red",
         (BODY,),
         (
-            Part(ELLIPSOID, 0, (0.42, 0.6, 0.34), (-0.27, 0.14, 0), ("z", 36)),
-            Part(ELLIPSOID, 0, (0.42, 0.6, 0.34), (0.27, 0.14, 0), ("z", -36)),
-            Part(ELLIPSOID, 0, (0.3, 0.5, 0.33), (0, -0.1, 0)),
-            Part(PYRAMID, 0, (0.52, 0.34, 0.26), (0, -0.44, 0), ("z", 180)),
+            Part(BOX, 0, (0.45, 0.45, 0.22), (0, 0, 0), ("z", 45)),
+            *(Part(FRUSTUM, 0, (0.45, 0.45, 0.22), (x, 0.318, 0), ("x", 90)) for x in (-0.318, 0.318)),
         ),
     ),
     CatalogObject(
         "moon",
         "yellow",
         (BODY,),
-        tuple(
-            Part(
-                ELLIPSOID,
-                0,
-                (0.06 + 0.22 * cos(radians(a)), 0.34 - 0.001 * abs(a), 0.06 + 0.22 * cos(radians(a))),
-                (-0.62 * cos(radians(1.15 * a)), 0.62 * sin(radians(1.15 * a)), 0),
-                ("z", -1.15 * a),
-            )
-            for a in range(-90, 91, 15)
+        (
+            *(
+                Part(
+                    FRUSTUM,
+                    0,
+                    (0.04 + 0.26 * cos(radians(a - 8)), 0.04 + 0.26 * cos(radians(a + 8)), 0.12),
+                    (-0.68 * cos(radians(1.2 * a)), 0.68 * sin(radians(1.2 * a)), 0),
+                    ("z", -1.2 * a),
+                )
+                for a in range(-80, 81, 16)
+            ),
+            *(
+                Part(
+                    ELLIPSOID,
+                    0,
+                    (r, r, r),
+                    (-0.685 * cos(radians(1.2 * a)), 0.685 * sin(radians(1.2 * a)), 0),
+                )
+                for a in range(-88, 89, 16)
+                for r in (0.04 + 0.26 * cos(radians(a)),)
+            ),
         ),
         ("crescent",),
     ),

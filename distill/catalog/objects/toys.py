@@ -39,7 +39,7 @@ TOYS = (
         "trophy",
         "gold",
         (
-            Slot("cup", ("body",)),
+            Slot("bowl", ("body",)),
             Slot("handles", ("handle", "ears"), count=2),
             Slot("base", ("foot", "stand"), "black"),
         ),

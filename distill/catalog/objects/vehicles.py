@@ -28,6 +28,7 @@ VEHICLES = (
             ),
         ),
         ("automobile",),
+        support=True,
     ),
     CatalogObject(
         "train",
