@@ -68,8 +68,8 @@ BUILDINGS = (
         "white",
         (
             Slot("walls", ("wall", "body")),
-            Slot("stripes", ("stripe", "bands", "roof", "top"), "red", 2),
-            Slot("light", ("lantern", "beacon"), "yellow"),
+            Slot("trim", ("roof", "top", "gallery"), "red"),
+            Slot("lantern", ("beacon",), "yellow"),
         ),
         (
             Part(FRUSTUM, 0, (0.36, 0.2, 0.64), (0, -0.26, 0)),
@@ -109,7 +109,7 @@ BUILDINGS = (
         (
             Slot("deck", ("road", "planks")),
             Slot("railing", ("rail", "rails", "railings"), "red", 2),
-            Slot("stones", ("stone", "pillars", "base"), "gray"),
+            Slot("pillars", ("pillar", "base"), "gray", 2),
         ),
         (
             *(

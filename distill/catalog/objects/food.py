@@ -43,7 +43,7 @@ FOOD = (
     CatalogObject(
         "cake",
         "pink",
-        (BODY, Slot("icing", ("frosting", "cream", "top"), "white"), Slot("cherries", ("cherry", "berries"), "red", 6)),
+        (BODY, Slot("icing", ("frosting", "top"), "white"), Slot("cherries", ("cherry", "berries"), "red", 6)),
         (
             Part(FRUSTUM, 0, (0.68, 0.68, 0.24), (0, -0.48, 0)),
             Part(FRUSTUM, 1, (0.72, 0.7, 0.07), (0, -0.2, 0)),
@@ -79,7 +79,7 @@ FOOD = (
     CatalogObject(
         "mug",
         "blue",
-        (BODY, Slot("handle", ("ear",)), Slot("drink", ("coffee", "tea", "inside"), "brown")),
+        (BODY, Slot("handle", ("ear",)), Slot("drink", ("coffee", "tea"), "brown")),
         (
             Part(FRUSTUM, 0, (0.5, 0.5, 0.6)),
             Part(FRUSTUM, 2, (0.42, 0.42, 0.06), (0, 0.57, 0)),
@@ -105,7 +105,7 @@ FOOD = (
         "blue",
         (
             BODY,
-            Slot("band", ("stripe",), "gold"),
+            Slot("band", ("belt",), "gold"),
             Slot("rim", ("lip", "top", "foot", "base"), "white"),
         ),
         (
@@ -137,7 +137,7 @@ FOOD = (
     CatalogObject(
         "barrel",
         "brown",
-        (BODY, Slot("hoops", ("hoop", "bands", "band"), "gray", 4), Slot("tap", ("spigot", "faucet"), "gold")),
+        (BODY, Slot("hoops", ("hoop",), "gray", 4), Slot("tap", ("spigot", "faucet"), "gold")),
         (
             Part(FRUSTUM, 0, (0.42, 0.52, 0.36), (0, 0, -0.36), ("x", 90)),
             Part(FRUSTUM, 0, (0.52, 0.42, 0.36), (0, 0, 0.36), ("x", 90)),

@@ -79,7 +79,7 @@ FURNITURE = (
         "white",
         (
             Slot("wax"),
-            Slot("flame", ("fire", "light"), "orange"),
+            Slot("flame", ("fire",), "orange"),
             Slot("holder", ("base", "plate", "dish", "stand"), "gold"),
         ),
         (

@@ -147,7 +147,7 @@ NATURE = (
     CatalogObject(
         "banana",
         "yellow",
-        (BODY, Slot("ends", ("tip", "tips", "stem"), "brown", 2)),
+        (BODY, Slot("tips", ("tip", "stem"), "brown", 2)),
         (
             *(
                 Part(

@@ -65,7 +65,7 @@ TOOLS = (
     CatalogObject(
         "dumbbell",
         "black",
-        (Slot("weights", ("weight", "plates", "ends"), count=2), Slot("bar", ("handle", "grip"), "silver")),
+        (Slot("weights", ("weight", "plates"), count=2), Slot("bar", ("handle", "grip"), "silver")),
         (
             Part(FRUSTUM, 1, (0.1, 0.1, 0.9), (0, 0, 0), ("z", 90)),
             *(Part(FRUSTUM, 0, (0.42, 0.42, 0.12), (x, 0, 0), ("z", 90)) for x in (-0.52, 0.52)),
@@ -134,7 +134,7 @@ TOOLS = (
     CatalogObject(
         "ring",
         "gold",
-        (Slot("band", ("body",)), Slot("stone", ("setting",), "blue")),
+        (Slot("band", ("body",)), Slot("jewel", ("sapphire",), "blue")),
         (
             Part(TORUS, 0, (0.56, 0.12, 1), (0, -0.2, 0), ("x", 90)),
             Part(FRUSTUM, 0, (0.12, 0.22, 0.1), (0, 0.46, 0)),

@@ -72,7 +72,7 @@ VEHICLES = (
     CatalogObject(
         "ufo",
         "silver",
-        (BODY, Slot("cockpit", ("dome", "window", "top"), "teal"), Slot("lights", ("light",), "yellow", 8)),
+        (BODY, Slot("cockpit", ("dome", "window", "top"), "teal"), Slot("lights", ("bulbs",), "yellow", 8)),
         (
             Part(ELLIPSOID, 0, (0.95, 0.2, 0.95)),
             Part(FRUSTUM, 0, (0.3, 0.5, 0.1), (0, -0.2, 0)),
