@@ -28,7 +28,7 @@ FURNITURE = (
     CatalogObject(
         "lamp",
         "yellow",
-        (Slot("shade", ("lampshade",)), Slot("base", ("foot", "stand", "pole"), "black")),
+        (Slot("shade", ("lampshade",)), Slot("base", ("foot", "pole"), "black")),
         (
             Part(FRUSTUM, 0, (0.6, 0.32, 0.32), (0, 0.5, 0)),
             Part(FRUSTUM, 1, (0.08, 0.08, 0.5), (0, -0.25, 0)),
@@ -80,7 +80,7 @@ FURNITURE = (
         (
             Slot("wax"),
             Slot("flame", ("fire",), "orange"),
-            Slot("holder", ("base", "plate", "dish", "stand"), "gold"),
+            Slot("holder", ("base", "plate", "dish"), "gold"),
         ),
         (
             Part(FRUSTUM, 0, (0.22, 0.2, 0.5), (0, -0.1, 0)),
