@@ -192,9 +192,9 @@ def reach(solids: Solids, directions: Tensor) -> Tensor:
     """Support function of unbatched parts, (A,): how far they extend from the origin along unit directions (A, 3)."""
     found = []
     for kind in solids.kind.unique().tolist():
-        alike = solids.only(solids.kind == kind)
-        local = torch.einsum("aj,pji->api", directions, alike.rotation)
-        found.append((_support(kind, alike.size, local) + directions @ alike.center.T).amax(1))
+        alike = solids.kind == kind
+        local = torch.einsum("aj,pji->api", directions, solids.rotation[alike])
+        found.append((_support(kind, solids.size[alike], local) + directions @ solids.center[alike].T).amax(1))
     return torch.stack(found).amax(0)
 
 

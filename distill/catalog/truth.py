@@ -130,23 +130,31 @@ def _arranged(kinds: Sequence[str], relation: Relation | None, generator: torch.
 
 
 def _stacked(upper: Solids, lower: Solids) -> Solids:
-    upper, lower = upper.moved(UPPER_SIZE, torch.zeros(3)), lower.moved(LOWER_SIZE, torch.zeros(3))
-    lift = float(extent(lower)[1][1] - extent(upper)[0][1])
-    return fitted(join(upper.moved(1.0, torch.tensor([0.0, lift, 0.0])), lower))
+    sizes = torch.tensor([UPPER_SIZE, LOWER_SIZE])
+    reached = torch.stack([reach(thing, _directions()) for thing in (upper, lower)])
+    lift = LOWER_SIZE * reached[1, 1] + UPPER_SIZE * reached[0, 4]  # the one's highest, the other's lowest point
+    return _placed((upper, lower), reached, sizes, torch.stack([lift * torch.eye(3)[1], torch.zeros(3)]))
 
 
 def _beside(left: Solids, right: Solids) -> Solids:
     """On one ground level, their boxes' centers at z = 0, GAP apart once they are fitted."""
     reached = torch.stack([reach(thing, _directions()) for thing in (left, right)])
     high, low = reached[:, :3], -reached[:, 3:6]
-    feet = torch.stack([high[:, 0], low[:, 1], (low[:, 2] + high[:, 2]) / 2], 1)  # (2, 3)
-    feet[1, 0] = low[1, 0]
+    inner = torch.stack([high[0, 0], low[1, 0]])
+    feet = torch.stack([inner, low[:, 1], (low[:, 2] + high[:, 2]) / 2], 1)
     scale, shifts = 0.5, -feet
     for _ in range(3):  # the scale depends on the gap and the gap on the scale, weakly
-        half_gap = GAP / 2 / scale
-        shifts = -feet + torch.tensor([[-half_gap, 0.0, 0.0], [half_gap, 0.0, 0.0]])
+        shifts = torch.tensor([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]) * GAP / 2 / scale - feet
         scale, _ = _fit((reached + shifts @ _directions().T).amax(0))
-    return fitted(join(left.moved(1.0, shifts[0]), right.moved(1.0, shifts[1])))
+    return _placed((left, right), reached, torch.ones(2), shifts)
+
+
+def _placed(things: tuple[Solids, ...], reached: Tensor, sizes: Tensor, shifts: Tensor) -> Solids:
+    """Things that reach as far as `reached` (T, A) along `_directions`, scaled by (T,), shifted by (T, 3), then fitted
+    as one."""
+    scale, center = _fit((sizes[:, None] * reached + shifts @ _directions().T).amax(0))
+    moved = zip(things, (sizes * scale).tolist(), (shifts - center) * scale, strict=True)
+    return join(*(thing.moved(size, shift) for thing, size, shift in moved))
 
 
 @cache

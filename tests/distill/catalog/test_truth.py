@@ -25,8 +25,7 @@ def plain(*kinds: str, relation: Relation = "on", rng: torch.Generator | None = 
     return t.scene(Layout(kinds, ("plain",) * len(kinds), relation if len(kinds) > 1 else None), rng)
 
 
-def directions(count: int = 20_000) -> Tensor:
-    return torch.nn.functional.normalize(torch.randn(count, 3, generator=generator(1)), dim=-1)
+DIRECTIONS = torch.nn.functional.normalize(torch.randn(20_000, 3, generator=generator(1)), dim=-1)
 
 
 # The catalog itself
@@ -54,11 +53,10 @@ def test_colors_are_apart():
 # Layout
 
 
-def spread(solids: Solids, count: int = 20_000) -> tuple[float, float, float]:
+def spread(solids: Solids) -> tuple[float, float, float]:
     """How far off center, half extent, radius."""
     low, high = extent(solids)
-    radius = float(reach(solids, directions(count)).max())
-    return float((low + high).abs().max()), float((high - low).max()) / 2, radius
+    return float((low + high).abs().max()), float((high - low).max()) / 2, float(reach(solids, DIRECTIONS).max())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,11 +164,11 @@ def stand_apart(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> 
 
 
 def test_things_next_to_each_other_stand_apart_on_one_ground():
-    names = [NAMES[i] for i in torch.randperm(len(NAMES), generator=generator(8))[:14].tolist()]
+    names = [NAMES[i] for i in torch.randperm(len(NAMES), generator=generator(8))[:5].tolist()]
     for pair in itertools.product(names, NAMES):
         whole, (first, second) = boxes(pair, None if pair[0] < pair[1] else generator(9))
         assert stand_apart(first, second)
-        off, half, radius = spread(whole, 2000)
+        off, half, radius = spread(whole)
         assert off < 1e-5
         assert half <= t.HALF + 1e-5
         assert radius <= t.RADIUS + 1e-3
