@@ -41,7 +41,7 @@ TOYS = (
         (
             Slot("bowl", ("body",)),
             Slot("handles", ("handle", "ears"), count=2),
-            Slot("base", ("foot"), "black"),
+            Slot("base", ("foot",), "black"),
         ),
         (
             Part(FRUSTUM, 0, (0.2, 0.46, 0.36), (0, 0.4, 0)),
