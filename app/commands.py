@@ -122,11 +122,20 @@ class Words:
     def __call__(self) -> int:
         known = load_vocabulary()
         print("colors: " + ", ".join(known.colors))
+        patterns = {name: entry for name, entry in known.patterns.items() if name != "plain"}
+        if patterns:
+            print("patterns, each in a second color:")
+        for name, entry in patterns.items():
+            print(f"  {name} (or {', '.join([*entry['synonyms'], *entry['marks']])})")
+        print(f"relations between two things: {', '.join(known.relations)}")
         print("things, with their parts that take a color of their own:")
         for name, entry in known.objects.items():
             parts = list(entry["slots"])[1:]
             also = f" (or {', '.join(entry['synonyms'])})" if entry["synonyms"] else ""
             stands = "; things can stand on it" if entry["support"] else ""
             print(f"  {name}{also}{': ' + ', '.join(parts) if parts else ''}{stands}")
-        print('say for example: "a red mushroom with a white stem", "a blue cube on a table"')
+        more = ', "a striped vase with a gold rim"' * bool(patterns) + ', "a cat next to a dog"' * len(
+            known.relations[1:]
+        )
+        print(f'say for example: "a red mushroom with a white stem", "a blue cube on a table"{more}')
         return 0

@@ -6,7 +6,7 @@ teacher learns what the catalog calls things.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import TypeVar
 import torch
 
 from distill.catalog.objects import COLOR_SYNONYMS, COLORS, OBJECTS
-from guidance.lexicon import ColorEntry, ObjectEntry, WordData
-from guidance.vocabulary import PATTERNS, Caption, Pattern, Relation, Thing, Vocabulary
+from guidance.english import with_article
+from guidance.lexicon import ColorEntry, ObjectEntry, PatternEntry, WordData
+from guidance.vocabulary import PATTERNS, RELATIONS, Caption, Pattern, Relation, Thing, Vocabulary
 
 Choice = TypeVar("Choice")
 RELATION_SHARES: dict[Relation | None, float] = {None: 0.45, "on": 0.35, "next to": 0.2}
 PATTERNED_SHARE = 0.25  # of things
+USUAL_SHARE = 0.3  # of patterned things: chance of the second color that a prompt without one means
 NAMED_SHARE = 0.4  # of things with several slots: chance that a slot gets a color of its own
 
 NAMES = tuple(o.name for o in OBJECTS)
@@ -36,6 +38,24 @@ class Layout:
     relation: Relation | None = None
 
 
+PATTERN_WORDS: dict[Pattern, PatternEntry] = {
+    "plain": {"synonyms": ["solid", "unpatterned", "uniform"], "marks": []},
+    "striped": {
+        "synonyms": ["stripy", "stripey", "streaky", "banded", "lined"],
+        "marks": ["stripes", "stripe", "streaks", "bands", "lines"],
+    },
+    "checkered": {
+        "synonyms": ["checked", "chequered", "checkerboard", "chequerboard", "chessboard", "chess board"],
+        "marks": ["checks", "check", "checkers", "chequers", "checker", "squares"],
+    },
+    "spotted": {
+        "synonyms": ["spotty", "dotted", "dotty", "polka dotted", "speckled"],
+        "marks": ["spots", "spot", "dots", "dot", "polka dots", "polka dot", "polka", "speckles"],
+    },
+}
+LIGHT = ("yellow", "white", "silver")  # colors on which white hardly shows: their patterns are black unless named
+
+
 def vocabulary_data() -> WordData:
     """The content of `vocabulary.json`."""
     objects: dict[str, ObjectEntry] = {
@@ -48,9 +68,14 @@ def vocabulary_data() -> WordData:
         for o in OBJECTS
     }
     colors: dict[str, ColorEntry] = {
-        name: {"rgb": list(rgb), "synonyms": list(COLOR_SYNONYMS[name])} for name, rgb in COLORS.items()
+        name: {
+            "rgb": list(rgb),
+            "synonyms": list(COLOR_SYNONYMS[name]),
+            "second": "black" if name in LIGHT else "white",
+        }
+        for name, rgb in COLORS.items()
     }
-    return {"objects": objects, "colors": colors}
+    return {"objects": objects, "colors": colors, "patterns": {**PATTERN_WORDS}, "relations": [*RELATIONS]}
 
 
 VOCABULARY = Vocabulary(vocabulary_data())
@@ -87,12 +112,18 @@ def draw_colors(kind: str, pattern: Pattern, generator: torch.Generator) -> Thin
     a second color that is not the main one."""
     names = list(COLORS)
     slots = len(VOCABULARY.objects[kind]["slots"])
-    own = torch.rand(slots, generator=generator) < NAMED_SHARE
-    named = {i: pick(names, generator) for i in range(1, slots) if own[i]}
-    thing = VOCABULARY.thing(kind, pick(names, generator), named)
+    chances = torch.rand(2 * slots + 3, generator=generator).tolist()  # one call: a training batch draws hundreds
+    main = _at(names, chances.pop())
+    named = {i: _at(names, chances.pop()) for i in range(1, slots) if chances.pop() < NAMED_SHARE}
     if pattern == "plain":
-        return thing
-    return replace(thing, pattern=pattern, second=pick([n for n in names if n != thing.colors[0]], generator))
+        return VOCABULARY.thing(kind, main, named)
+    second = None if chances.pop() < USUAL_SHARE else _at([n for n in names if n != main], chances.pop())
+    return VOCABULARY.thing(kind, main, named, pattern, second)
+
+
+def _at(options: Sequence[Choice], chance: float) -> Choice:
+    """One of `options` by a number drawn evenly from [0, 1)."""
+    return options[min(int(chance * len(options)), len(options) - 1)]
 
 
 def draw(generator: torch.Generator, *, held_out: bool = False, layout: Layout | None = None) -> Caption:
@@ -131,16 +162,21 @@ def _phrase_thing(thing: Thing) -> str:
     plain = VOCABULARY.thing(thing.kind, thing.colors[0], {})
     slots = VOCABULARY.objects[thing.kind]["slots"].items()
     named = [
-        f"{_article(color) if slot['count'] == 1 else color} {name}"
+        f"{with_article(color) if slot['count'] == 1 else color} {name}"
         for (name, slot), color, usual in zip(slots, thing.colors, plain.colors, strict=True)
         if color != usual
     ]
     tail = " with " + " and ".join(named) if named else ""
-    return f"{_article(thing.colors[0])} {thing.kind}{tail}"
+    return f"{with_article(_phrase_paint(thing))} {thing.kind}{tail}"
 
 
-def _article(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+def _phrase_paint(thing: Thing) -> str:
+    main = thing.colors[0]
+    if thing.pattern == "plain":
+        return main
+    if VOCABULARY.thing(thing.kind, main, {}, thing.pattern).second == thing.second:
+        return f"{thing.pattern} {main}"
+    return f"{main} and {thing.second} {thing.pattern}"
 
 
 def write_vocabulary(folder: Path) -> Path:
