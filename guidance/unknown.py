@@ -10,7 +10,7 @@ CUTOFF = 0.75  # similarity from which a known word may have been meant
 PAIR_CUTOFF = 0.85  # of two words as one
 SHOWN = 24  # letters of a word that a message repeats
 MANY = 12  # things that are all named where none is
-FEW = 6  # strange words that are all named
+FEW = 6  # strange words, or owners of a part, that are all named
 
 
 class Known(NamedTuple):

@@ -28,7 +28,7 @@ from guidance.english import plurals, with_article
 from guidance.grammar import Clause, Part, read
 from guidance.lexicon import Lexicon, WordData
 from guidance.sentence import divide
-from guidance.unknown import shortened
+from guidance.unknown import FEW, shortened
 
 HELD_OUT_SHARE = 10
 Pattern = Literal["plain", "striped", "checkered", "spotted"]
@@ -96,8 +96,7 @@ class Vocabulary:
             clauses, relation = [_marked(clauses[1], clauses[0])], None  # "white dots on a red cube"
         kinds = [clause.kind or self._refuse_unnamed(prompt, clause) for clause in clauses]
         if len(clauses) == 1 and clauses[0].number == 2 and "next to" in self.relations:
-            kinds, clauses, relation = kinds * 2, [replace(clauses[0], number=1)] * 2, "next to"
-            return self._related(kinds, clauses, [clauses[0].parts] * 2, relation)
+            clauses, kinds, relation = [replace(clauses[0], number=1, sizes=())] * 2, kinds * 2, "next to"
         self._check(kinds, clauses)
         return self._related(kinds, clauses, self._share_out(kinds, clauses), relation)
 
@@ -170,7 +169,8 @@ class Vocabulary:
         if clause.parts:
             word = clause.parts[0].word
             owners = [with_article(kind) for kind, words in self._lexicon.parts.items() if word in words]
-            raise ValueError(f"{lacks}; {word!r} is a part of {' or '.join(owners)}")
+            several = f"{', '.join(owners[:FEW])} and {len(owners) - FEW} more things"
+            raise ValueError(f"{lacks}; {word!r} is a part of {several if len(owners) > FEW else ' or '.join(owners)}")
         lone = f"; {clause.colors[0]} is a color here" if clause.colors else ""
         symbols = "".join(dict.fromkeys(c for c in prompt if unicodedata.category(c) in ("So", "Sm")))
         lone += f"; symbols such as {shortened(symbols, 8)} are not read, write words" if symbols else ""

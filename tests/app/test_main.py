@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from app.__main__ import COMMANDS, main
 from app.locks import alone
 from app.runs import Job
 from distill import checkpoint
+from distill.catalog.captions import VOCABULARY
 from distill.recipes.quadratic import Descent, Quadratic
-from guidance.vocabulary import load_vocabulary
+from guidance.lexicon import WordData
+from guidance.vocabulary import Vocabulary, load_vocabulary
 from nerf.atomic import replacing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -135,6 +138,24 @@ def test_words_and_teachers(capsys):
     assert "teal" in words
     assert main(["teachers"]) == 0
     assert "embedded" in capsys.readouterr().out
+
+
+def test_words_name_patterns_and_relations_where_the_teacher_knows_them(capsys, monkeypatch):
+    monkeypatch.setattr("app.commands.load_vocabulary", lambda: VOCABULARY)
+    assert main(["words"]) == 0
+    words = capsys.readouterr().out
+    assert "  striped (or stripy, " in words
+    assert "relations between two things: on, next to\n" in words
+    old = {
+        "objects": VOCABULARY.objects,
+        "colors": {n: {"rgb": c, "synonyms": []} for n, c in VOCABULARY.colors.items()},
+    }
+    monkeypatch.setattr("app.commands.load_vocabulary", lambda: Vocabulary(cast(WordData, old)))
+    assert main(["words"]) == 0
+    words = capsys.readouterr().out
+    assert "relations between two things: on\n" in words
+    assert "pattern" not in words
+    assert "next to" not in words
 
 
 def test_generate_finds_a_free_folder_and_writes_everything(here, toy, capsys):

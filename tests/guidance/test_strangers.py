@@ -3,9 +3,13 @@
 The grammar itself is tested in test_vocabulary; here stand whole prompts, misspelled, shouted, foreign and chatty.
 """
 
+import random
+
 import pytest
 
-from distill.catalog.captions import VOCABULARY, phrase
+from distill.catalog.captions import PATTERN_WORDS, VOCABULARY, phrase
+from guidance.english import FILLERS, GRAMMAR, RELATION_WORDS
+from guidance.english import REFUSED as REFUSED_WORDS
 
 # What was typed, and the plain prompt that means the same.
 UNDERSTOOD = {
@@ -150,3 +154,26 @@ def test_what_is_not_understood_is_named_in_one_line(prompt):
 
 def test_there_are_at_least_fifty():
     assert len({*UNDERSTOOD, *REFUSED}) == len(UNDERSTOOD) + len(REFUSED) >= 50
+
+
+def test_any_words_in_any_order_make_a_caption_or_one_line():
+    """No prompt of known words crashes, and what is understood can be said plainly and means the same again."""
+    draw = random.Random(0)
+    parts = [w for o in VOCABULARY.objects.values() for n, s in o["slots"].items() for w in (n, *s["synonyms"])]
+    paints = [w for n, p in PATTERN_WORDS.items() for w in (n, *p["marks"])]
+    grammar = [w for words in GRAMMAR.values() for w in words.split()] + [*RELATION_WORDS, "next to", "two", "4"]
+    pools = [[*VOCABULARY.objects], [*VOCABULARY.colors], parts, paints, grammar, [*FILLERS], [*REFUSED_WORDS]]
+    understood, lines = 0, list[str]()
+    for _ in range(1500):
+        chosen = draw.choices(pools, (5, 5, 3, 3, 8, 1, 0.2), k=draw.randint(1, 8))
+        prompt = " ".join(map(draw.choice, chosen))
+        try:
+            caption = VOCABULARY.parse(prompt)
+        except ValueError as error:
+            lines.append(str(error))
+        else:
+            understood += 1
+            assert VOCABULARY.parse(phrase(caption)) == caption, prompt
+    assert min(understood, len(lines)) > 150
+    assert max(map(len, lines)) < 600
+    assert not any("\n" in line for line in lines)
