@@ -96,7 +96,7 @@ def _jittered(solids: Solids, generator: torch.Generator) -> Solids:
         return 1 + share * (2 * torch.rand(*shape, generator=generator) - 1)
 
     axes = around_one(JITTER_OBJECT, 3)
-    local = (solids.rotation.abs() * axes[None, :, None]).sum(1)  # the scale of each local axis, rotations are right
+    local = (solids.rotation.square() * axes[None, :, None]).sum(1)  # first order in the jitter; rotations are right
     along = torch.tensor([AXES.get(kind, (0, 1, 2)) for kind in solids.kind.tolist()])
     size = solids.size * (local.gather(1, along) + around_one(JITTER_PART, *solids.size.shape) - 1)
     return replace(solids, size=size, center=solids.center * axes)

@@ -114,7 +114,7 @@ def test_turned_parts_lie_as_their_table_says():
 # Jitter
 
 
-@pytest.mark.parametrize("name", ["car", "mug", "robot"])
+@pytest.mark.parametrize("name", ["car", "mug", "robot", "windmill", "crown"])
 def test_jitter_is_small_and_has_mean_zero(name):
     mean, rng = plain(name), generator(3)
     drawn = [plain(name, rng=rng) for _ in range(300)]
