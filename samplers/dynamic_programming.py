@@ -40,9 +40,7 @@ def dynamic_programming(
     """The grid of `steps` steps from `start` to 0 with the least negative ELBO; inner times lie on `candidates` nodes
     even in log-SNR from `start` to `end`. ValueError where there are too few of them, or as in `uniform_lam`."""
     if not 1 <= steps <= candidates:
-        raise ValueError(
-            f"cannot take {steps} steps through {candidates} candidates: choose 1 to {candidates}"
-        )
+        raise ValueError(f"cannot take {steps} steps through {candidates} candidates: choose 1 to {candidates}")
     times = uniform_lam(schedule, candidates - 1, start=start, end=end) if candidates > 1 else torch.tensor([start])
     cleanest_first = times.double().flip(0)
     costs, last = step_costs(schedule, statistics, cleanest_first, bin)

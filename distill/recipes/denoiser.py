@@ -1,6 +1,7 @@
 """Denoising score matching: trains a teacher from captioned pictures (Ho et al. 2020, 2006.11239; Song et al. 2021,
 2011.13456; Karras et al. 2022, 2206.00364; survey section 1.4)."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +11,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from distill.catalog.captions import VOCABULARY as WORDS
+from distill.catalog.captions import vocabulary_data
 from distill.checkpoint import require_keys
 from distill.engine import RunFailed
 from distill.sources import Source, open_source
 from distill.students import EMA
 from guidance.networks.precondition import FORMS, Form, Preconditioner
-from guidance.networks.unet import UNet, UNetSize
+from guidance.networks.scene_unet import SceneUNet
+from guidance.networks.unet import UNetSize
 from guidance.teacher import Guided, Teacher
 from guidance.teachers.embedded import (
-    VOCABULARY,
     Card,
     EmbeddedTeacher,
+    Network,
     build_network,
-    embedded_folder,
     load_teacher,
     save_teacher,
 )
@@ -44,6 +47,7 @@ EDM_LEAST = 0.002  # the least noise that they sample with
 EDGE = 1e-3  # times stay this far from both ends, where the targets or the noise level are infinite
 
 
+VOLUME_PACE = 20.0  # learning rate of volumes over that of networks
 TOLD = ("steps", "seed", "batch", "learning_rate", "drop", "half_life")  # what the card says of the training
 
 
@@ -60,7 +64,8 @@ class Denoiser:
         levels: features at the 16, 8 and 4 pixel levels of the network, multiples of 16.
         width: numbers that text, camera and noise level become; most of a small network's weights.
         process: noise process.
-        form: what the network predicts; "edm" is Karras et al.'s preconditioning.
+        form: what the network predicts; "edm" is Karras et al.'s preconditioning, "posterior" draws the catalog's
+            things in space first. The default is "posterior" on the catalog, "v" on pictures.
         learning_rate: peak learning rate of AdamW.
         warmup: steps over which the learning rate rises.
         cooldown: share of the steps, at the end, over which it falls to zero.
@@ -80,7 +85,7 @@ class Denoiser:
     levels: tuple[int, int, int] = (80, 160, 256)
     width: int = 384
     process: Process = "cosine"
-    form: Form = "v"
+    form: Form | None = None
     learning_rate: float = 1e-3
     warmup: int = 200
     cooldown: float = 0.4
@@ -108,9 +113,16 @@ class Denoiser:
                 raise ValueError(f"{name} is a share between 0 and 1, got {getattr(self, name)}")
         if self.process not in SCHEDULES:
             raise ValueError(f"unknown process {self.process!r}; known: {', '.join(SCHEDULES)}")
-        if self.form not in FORMS:
+        if self.form not in (None, *FORMS):
             raise ValueError(f"unknown form {self.form!r}; known: {', '.join(FORMS)}")
+        if self.form == "posterior" and self.data != "catalog":
+            raise ValueError("the form posterior draws the catalog's things; for pictures take another, such as v")
         UNetSize(side=self.side, levels=self.levels, width=self.width)
+
+    @property
+    def predicts(self) -> Form:
+        """The form in use."""
+        return self.form or ("posterior" if self.data == "catalog" else "v")
 
     def build(self, teacher: Teacher | None, device: torch.device) -> "DenoiserRun":
         return DenoiserRun(self, device)
@@ -126,7 +138,7 @@ class DenoiserRun:
         text = "slots" if recipe.data == "catalog" else "words"
         with torch.random.fork_rng(devices=[]):  # initializers take no generator
             torch.manual_seed(recipe.seed)
-            self.network = build_network(size, text)
+            self.network = build_network(size, text, recipe.predicts, WORDS)
         if recipe.start_from:
             self._start_from(load_teacher(Path(recipe.start_from), device), size, text)
         self.network.to(device)
@@ -134,7 +146,7 @@ class DenoiserRun:
         self.source: Source = open_source(recipe.data, self.network.text, recipe.side, recipe.cache, recipe.shards)
         self.card = Card(
             schedule=self.schedule,
-            form=recipe.form,
+            form=recipe.predicts,
             size=size,
             text=text,
             cameras=self.source.cameras,
@@ -142,10 +154,10 @@ class DenoiserRun:
             valid_for=("sample", "generate", "distill"),
             notes={name: getattr(recipe, name) for name in TOLD},
         )
-        self.precondition = Preconditioner(recipe.form, self.card.data_std)
+        self.precondition = Preconditioner(recipe.predicts, self.card.data_std)
         fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=fused
+            parameter_groups(self.network), lr=recipe.learning_rate, betas=(0.9, 0.99), fused=fused
         )
         self.generator = torch.Generator().manual_seed(recipe.seed)
 
@@ -153,7 +165,7 @@ class DenoiserRun:
         recipe, generator = self.recipe, self.generator
         rate = recipe.learning_rate * rate_factor(index, recipe.steps, recipe.warmup, recipe.cooldown)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["pace"]
         batch = self.source.batch(recipe.batch, generator)
         drop = torch.rand(recipe.batch, generator=generator)[:, None] < recipe.drop
         text = torch.where(drop, self.network.text.null_row(), batch.text).to(self.device)
@@ -173,18 +185,25 @@ class DenoiserRun:
         return told
 
     def loss(self, x0: Tensor, eps: Tensor, times: Tensor, text: Tensor, camera: Tensor) -> Tensor:
-        """Mean squared error of the raw output, a scalar; the weight of every form is in its target."""
+        """Mean squared error of the raw output, a scalar, with the weight of its form."""
         alpha, sigma = self.schedule.coefficients(times, x0)
         x_t = alpha * x0 + sigma * eps
         level = self.schedule.lam(times).to(x0)
+        scaled, draft = x_t * self.precondition.scale_in(alpha, sigma), 0.0
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
-            raw = self.network(x_t * self.precondition.scale_in(alpha, sigma), level, text, camera)
-        return (raw.to(x0) - self.precondition.target(x0, eps, alpha, sigma)).square().mean()
+            if isinstance(self.network, SceneUNet):
+                maps = self.network.maps(text, camera)
+                raw = self.network(scaled, level, text, camera, maps)
+                draft = self.network.draft_error(maps, text, x0)
+            else:
+                raw = self.network(scaled, level, text, camera)
+        error = (raw.to(x0) - self.precondition.target(x0, eps, alpha, sigma)).square()
+        return (self.precondition.weight(alpha, sigma) * error).mean() + draft
 
     def _times(self, generator: torch.Generator) -> Tensor:
         """(b,) float64: log-normal noise for EDM, otherwise uniform with one time in each of b equal intervals."""
         count = self.recipe.batch
-        if self.recipe.form == "edm":
+        if self.recipe.predicts == "edm":
             log_sigma = EDM_MEAN + EDM_STD * torch.randn(count, generator=generator, dtype=torch.float64)
             return self.schedule.t_of_lam(-log_sigma.clamp_min(math.log(EDM_LEAST))).clamp_max(1 - EDGE)
         order = torch.randperm(count, generator=generator)
@@ -226,23 +245,29 @@ class DenoiserRun:
         self.generator.set_state(state["generator"])
 
     def export(self, folder: Path) -> dict[str, Any]:
-        vocabulary = (embedded_folder() / VOCABULARY).read_text(encoding="utf-8") if self.card.text == "slots" else None
+        vocabulary = json.dumps(vocabulary_data(), indent=1) + "\n" if self.card.text == "slots" else None
         save_teacher(folder / "teacher", self.card, self._average, vocabulary)
         return {"teacher": str(folder / "teacher"), "parameters": sum(p.numel() for p in self.network.parameters())}
 
     @property
-    def _average(self) -> UNet:
-        assert isinstance(self.ema.model, UNet)
+    def _average(self) -> Network:
+        assert isinstance(self.ema.model, Network)
         return self.ema.model
 
     def _start_from(self, teacher: EmbeddedTeacher, size: UNetSize, text: str) -> None:
         card = teacher.card
-        if (card.size, card.text) != (size, text):
-            raise ValueError(
-                f"start_from {self.recipe.start_from} holds another network: {card.size} with {card.text}, "
-                f"not {size} with {text}"
-            )
+        held, asked = (card.size, card.text, card.form), (size, text, self.recipe.predicts)
+        if held != asked:
+            raise ValueError(f"start_from {self.recipe.start_from} holds another network: {held}, not {asked}")
         self.network.load_state_dict(teacher.network.state_dict())
+
+
+def parameter_groups(network: Network) -> list[dict[str, Any]]:
+    """Of an optimizer: volumes take large steps and no decay, since few pictures show a cell; `pace` is relative."""
+    volumes = [network.field.volumes, network.field.patterns] if isinstance(network, SceneUNet) else []
+    rest = [p for p in network.parameters() if all(p is not v for v in volumes)]
+    groups: list[dict[str, Any]] = [{"params": rest, "weight_decay": 0.01, "pace": 1.0}]
+    return groups + ([{"params": volumes, "weight_decay": 0.0, "pace": VOLUME_PACE}] if volumes else [])
 
 
 def rate_factor(index: int, steps: int, warmup: int, cooldown: float) -> float:

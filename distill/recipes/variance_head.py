@@ -119,10 +119,10 @@ class VarianceHeadRun:
         alpha, sigma = self.schedule.coefficients(times, x0)
         seen = (alpha * x0 + sigma * eps) * self.precondition.scale_in(alpha, sigma)
         with torch.no_grad():
-            features, condition = self.network.features(seen, self.schedule.lam(times).to(x0), text, camera)
+            level = self.schedule.lam(times).to(x0)
+            answer, features, condition = self.network.answered(seen, level, text, camera)
             target = self.precondition.target(x0, eps, alpha, sigma)
-            answer = self.network.answer(features) if self.recipe.moment == "residual" else 0.0
-            square = (target - answer).square()
+            square = (target - answer if self.recipe.moment == "residual" else target).square()
         return (self.head(features, condition) - square).square().mean()
 
     def taught(self) -> EmbeddedTeacher:

@@ -11,48 +11,55 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from guidance.vocabulary import Caption, Vocabulary
+from guidance.networks.feature_field import GROUPS, PAINTS, THINGS
+from guidance.vocabulary import PATTERNS, RELATIONS, Caption, Vocabulary
 
-THINGS, SLOTS = 2, 3
 WORDS = 24  # longest caption WordText reads
 BUCKETS = 8192
 
 
 class SlotText(nn.Module):
-    """Kinds and resolved slot colors of up to two things: attributes are bound by the parser, not by attention.
+    """Kinds, patterns and resolved colors of up to two things: attributes are bound by the parser, not by attention.
 
-    A row is (2 kinds, 18 color numbers): kind K stands for "no second thing", K + 1 for the null prompt.
+    A row is (2 kinds, relation, 2 patterns, 24 color numbers in [-1, 1]: 3 slots and the pattern's second color of
+    either thing). Kind K stands for "no second thing", K + 1 for the null prompt.
     """
 
-    row_length = THINGS + THINGS * SLOTS * 3
+    row_length = THINGS + 1 + THINGS + GROUPS * 3
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        count = len(vocabulary.objects)
-        self.first = nn.Embedding(count + 2, width)
-        self.second = nn.Embedding(count + 2, width)
-        self.color = nn.Linear(THINGS * SLOTS * 3, width)
-        self.slot = nn.Parameter(torch.randn(THINGS * SLOTS, width))
+        self.kinds = len(vocabulary.objects)
+        self.first = nn.Embedding(self.kinds + 2, width)
+        self.second = nn.Embedding(self.kinds + 2, width)
+        self.relation = nn.Embedding(1 + len(RELATIONS), width)
+        self.pattern = nn.Embedding(len(PATTERNS), width)
+        self.color = nn.Linear(GROUPS * 3, width)
+        self.slot = nn.Parameter(torch.randn(GROUPS, width))
         self.paint = nn.Linear(3, width)
         nn.init.normal_(self.paint.weight)  # colors as loud as kinds: at torch's default they are learned last
 
     def caption_row(self, caption: Caption) -> Tensor:
         """The row of a parsed caption, (row_length,) float."""
-        count = len(self.vocabulary.objects)
         kinds = [self.vocabulary.index(t) for t in caption.things]
         row = torch.zeros(self.row_length)
-        row[:THINGS] = torch.tensor([*kinds, count][:THINGS])
+        row[:THINGS] = torch.tensor([*kinds, self.kinds][:THINGS])
+        if caption.relation:
+            row[THINGS] = 1 + RELATIONS.index(caption.relation)
+        paints = row[-GROUPS * 3 :].view(THINGS, PAINTS, 3)
         for i, thing in enumerate(caption.things):
-            colors = torch.tensor(self.vocabulary.rgb(thing))
-            start = THINGS + i * SLOTS * 3
-            row[start : start + colors.numel()] = colors.flatten() * 2 - 1
+            row[THINGS + 1 + i] = PATTERNS.index(thing.pattern)
+            colors = torch.tensor(self.vocabulary.rgb(thing)) * 2 - 1
+            paints[i, : len(colors)] = colors
+            if thing.second:
+                paints[i, -1] = torch.tensor(self.vocabulary.colors[thing.second]) * 2 - 1
         return row
 
     def null_row(self) -> Tensor:
         """The row of the unconditional prompt, (row_length,)."""
         row = torch.zeros(self.row_length)
-        row[:THINGS] = len(self.vocabulary.objects) + 1
+        row[:THINGS] = self.kinds + 1
         return row
 
     def rows(self, prompts: Sequence[str]) -> Tensor:
@@ -60,12 +67,29 @@ class SlotText(nn.Module):
         return torch.stack([self.caption_row(self.vocabulary.parse(p)) if p else self.null_row() for p in prompts])
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, row_length) -> (vector (n, 3 * width), tokens (n, 6, width): a slot of a kind and its color each)."""
+        """(n, row_length) -> (vector (n, 3 * width), tokens (n, 8, width): a slot of a kind and its color each)."""
         kinds = rows[:, :THINGS].long()
         first, second = self.first(kinds[:, 0]), self.second(kinds[:, 1])
-        vector = torch.cat([first, second, self.color(rows[:, THINGS:])], -1)
-        owner = torch.stack([first] * SLOTS + [second] * SLOTS, 1)
-        return vector, owner + self.slot + self.paint(rows[:, THINGS:].unflatten(1, (THINGS * SLOTS, 3)))
+        relation, patterns = self.relation(rows[:, THINGS].long()), self.pattern(rows[:, THINGS + 1 : 5].long())
+        paints = self.paints(rows)
+        vector = torch.cat(
+            [first + patterns[:, 0], second + patterns[:, 1] + relation, self.color(paints.flatten(1))], -1
+        )
+        owner = torch.stack([first] * PAINTS + [second] * PAINTS, 1)
+        return vector, owner + self.slot + self.paint(paints)
+
+    def paints(self, rows: Tensor) -> Tensor:
+        """Colors of rows (n, row_length) in [-1, 1], (n, GROUPS, 3)."""
+        return rows[:, -GROUPS * 3 :].reshape(len(rows), GROUPS, 3)
+
+    def present(self, rows: Tensor) -> Tensor:
+        """Which things rows (n, row_length) name, (n, THINGS) bool."""
+        return rows[:, :THINGS] < self.kinds
+
+    def places(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What a field needs of rows (n, row_length): kinds (n, THINGS) int64 with K for none, relation (n,),
+        patterns (n, THINGS)."""
+        return rows[:, :THINGS].long().clamp_max(self.kinds), rows[:, THINGS].long(), rows[:, THINGS + 1 : 5].long()
 
 
 class WordText(nn.Module):

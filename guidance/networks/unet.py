@@ -10,12 +10,14 @@ Dims: b pictures, C channels, S side, c features.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from guidance.networks.feature_field import FieldSize
+from guidance.networks.rays import camera_rays
 from guidance.networks.text import SlotText, WordText
 
 GRID = 16
@@ -28,7 +30,7 @@ RAYS = 6
 @dataclass(frozen=True)
 class UNetSize:
     """Shape of a `UNet`: picture channels and side (a multiple of 16), features per level, width of the condition and
-    of the text, and blocks at the bottleneck beyond two."""
+    of the text, blocks at the bottleneck beyond two, and the field that a `SceneUNet` has under it."""
 
     channels: int = 3
     side: int = 64
@@ -36,12 +38,15 @@ class UNetSize:
     width: int = 384
     text: int = 96
     middle: int = 1
+    field: FieldSize = field(default_factory=FieldSize)
 
     def __post_init__(self) -> None:
         if self.side < GRID or self.side % GRID:
             raise ValueError(f"the picture side must be a multiple of {GRID}, got {self.side}")
         if any(level < 16 or level % 16 for level in self.levels):
             raise ValueError(f"features per level must be multiples of 16, got {self.levels}")
+        if self.field.side % GRID:
+            raise ValueError(f"the side of the field's maps must be a multiple of {GRID}, got {self.field.side}")
 
 
 def camera_features(camera: Tensor) -> Tensor:
@@ -57,21 +62,10 @@ def camera_features(camera: Tensor) -> Tensor:
 
 def ray_map(camera: Tensor) -> Tensor:
     """Plücker coordinates (direction, moment) of the 16 x 16 cell centers, (b, 6, 16, 16); zero without a camera."""
-    azimuth, elevation, distance, fov = camera.unbind(-1)
-    sa, ca, se, ce = azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()
-    zero = torch.zeros_like(sa)
-    right = torch.stack([ca, zero, -sa], -1)
-    up = torch.stack([-se * sa, ce, -se * ca], -1)
-    back = torch.stack([ce * sa, se, ce * ca], -1)
-    cell = (torch.arange(GRID, device=camera.device, dtype=camera.dtype) + 0.5) / GRID * 2 - 1
-    half = (fov / 2).tan()[:, None, None, None]
-    across = cell[None, None, None, :] * half
-    along = -cell[None, None, :, None] * half
-    direction = across * right[..., None, None] + along * up[..., None, None] - back[..., None, None]
-    direction = F.normalize(direction, dim=1)
-    origin = (distance[:, None] * back)[..., None, None].expand_as(direction)
-    moment = torch.cross(origin, direction, dim=1)
-    return torch.cat([direction, moment], 1) * (distance > 0).to(camera.dtype)[:, None, None, None]
+    origin, direction = camera_rays(camera, GRID)
+    direction = F.normalize(direction.permute(0, 3, 1, 2).contiguous(), dim=1)
+    moment = torch.cross(origin[..., None, None].expand_as(direction), direction, dim=1)
+    return torch.cat([direction, moment], 1) * (camera[:, 2] > 0).to(camera.dtype)[:, None, None, None]
 
 
 def noise_features(level: Tensor, count: int = 32) -> Tensor:
@@ -138,15 +132,17 @@ def _keep_variance(linear: nn.Linear) -> None:
 class UNet(nn.Module):
     """(x (b, C, S, S), noise level (b,), text rows (b, r), camera rows (b, 4)) -> (b, C, S, S).
 
-    The noise level is the half log-SNR, clamped to +-10. `text` encodes rows into (b, 3 * size.text).
+    The noise level is the half log-SNR, clamped to +-10. `text` encodes rows into (b, 3 * size.text). Where it is told
+    `extra` maps (b, extra, 16, 16), colors among them, it does not read tokens; `out` channels instead of C come out.
     """
 
-    def __init__(self, size: UNetSize, text: SlotText | WordText) -> None:
+    def __init__(self, size: UNetSize, text: SlotText | WordText, *, extra: int = 0, out: int | None = None) -> None:
         super().__init__()
         self.size, self.text = size, text
         self.patch = size.side // GRID
         fine, mid, coarse = size.levels
         picture = size.channels * self.patch**2
+        answer = (size.channels if out is None else out) * self.patch**2
         self.eye = nn.Linear(2 * HARMONICS + 5, 2 * size.text)
         self.told = nn.Sequential(
             nn.Linear(5 * size.text, 2 * size.width),
@@ -157,39 +153,41 @@ class UNet(nn.Module):
         )
         self.noise = nn.Sequential(nn.Linear(64, size.width), nn.SiLU(), nn.Linear(size.width, size.width))
         self.paint = nn.Linear(size.width, coarse * (GRID // 4) ** 2)
-        self.stem = nn.Conv2d(picture + RAYS, fine, 3, padding=1)
+        self.stem = nn.Conv2d(picture + RAYS + extra, fine, 3, padding=1)
         self.down1, self.down2 = Block(fine, size.width), Block(mid, size.width)
         self.widen1, self.widen2 = nn.Conv2d(fine, mid, 1), nn.Conv2d(mid, coarse, 1)
         self.middle = nn.ModuleList([Block(coarse, size.width) for _ in range(2 + size.middle)])
         self.narrow2, self.narrow1 = nn.Conv2d(coarse, mid, 1), nn.Conv2d(mid, fine, 1)
         self.up2, self.up1 = Block(mid, size.width), Block(fine, size.width)
-        self.read2, self.read1 = Reading(mid, size.text), Reading(fine, size.text)
+        self.reads = nn.ModuleList([] if extra else [Reading(mid, size.text), Reading(fine, size.text)])
         self.norm = nn.GroupNorm(fine // 16, fine)
-        self.head = nn.Conv2d(fine, picture, 3, padding=1)
+        self.head = nn.Conv2d(fine, answer, 3, padding=1)
         _silence(self.head)
         films = [module.film for module in self.modules() if isinstance(module, Block)]
         for layer in (self.eye, *self.told, *self.noise, self.paint, *films):
             if isinstance(layer, nn.Linear):
                 _keep_variance(layer)
 
-    def forward(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor) -> Tensor:
-        return self.answer(self.features(x, level, text, camera)[0])
+    def forward(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor, extra: Tensor | None = None) -> Tensor:
+        return self.answered(x, level, text, camera, extra)[0]
 
-    def answer(self, features: Tensor) -> Tensor:
-        """What the network says, from its last features."""
-        return F.pixel_shuffle(self.head(F.silu(self.norm(features))), self.patch)
-
-    def features(self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
-        """The last features (b, fine, 16, 16), and the condition (b, width), of text, camera and noise level."""
+    def answered(
+        self, x: Tensor, level: Tensor, text: Tensor, camera: Tensor, extra: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The answer, the last features (b, fine, 16, 16), and the condition (b, width): text, camera, noise level."""
         vector, tokens = self.text(text)
         told = F.silu(self.told(torch.cat([vector, self.eye(camera_features(camera))], -1)))
         condition = F.silu(told + self.noise(noise_features(level.clamp(-10, 10))))
-        cells = torch.cat([F.pixel_unshuffle(x, self.patch), ray_map(camera)], 1)
+        given = [F.pixel_unshuffle(x, self.patch), ray_map(camera)]
+        cells = torch.cat(given if extra is None else [*given, extra], 1)
         h1 = self.down1(self.stem(cells.contiguous(memory_format=torch.channels_last)), condition)
         h2 = self.down2(self.widen1(F.avg_pool2d(h1, 2)), condition)
         h3 = self.widen2(F.avg_pool2d(h2, 2))
         h3 = h3 + self.paint(told).view(*h3.shape)
         for block in self.middle:
             h3 = block(h3, condition)
-        h2 = self.up2(self.read2(h2 + F.interpolate(self.narrow2(h3), scale_factor=2), tokens), condition)
-        return self.up1(self.read1(h1 + F.interpolate(self.narrow1(h2), scale_factor=2), tokens), condition), condition
+        h2 = h2 + F.interpolate(self.narrow2(h3), scale_factor=2)
+        h2 = self.up2(self.reads[0](h2, tokens) if self.reads else h2, condition)
+        h1 = h1 + F.interpolate(self.narrow1(h2), scale_factor=2)
+        h1 = self.up1(self.reads[1](h1, tokens) if self.reads else h1, condition)
+        return F.pixel_shuffle(self.head(F.silu(self.norm(h1))), self.patch), h1, condition

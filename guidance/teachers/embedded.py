@@ -16,12 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from guidance.networks.feature_field import FieldSize
 from guidance.networks.precondition import Form, Preconditioner
+from guidance.networks.scene_unet import SceneUNet
 from guidance.networks.text import SlotText, WordText
 from guidance.networks.unet import CAMERA, UNet, UNetSize
 from guidance.networks.variance import VarianceNet, build_variance
 from guidance.teacher import CameraLaw, Views
-from guidance.vocabulary import load_vocabulary
+from guidance.vocabulary import Vocabulary, load_vocabulary
 from samplers.prediction import Prediction
 from samplers.schedule import NoiseSchedule, schedule_from_json
 
@@ -29,6 +31,7 @@ CARD, VOCABULARY, WEIGHTS = "teacher.json", "vocabulary.json", "weights-*.safete
 VARIANCE = "variance.safetensors"
 FORMAT = 1
 SHARD_BYTES = 14_000_000
+Network = UNet | SceneUNet
 
 
 Moment = Literal["residual", "square"]
@@ -116,7 +119,7 @@ class Card:
         return Card(
             schedule_from_json(data["schedule"]),
             data["prediction"],
-            UNetSize(**{**network, "levels": tuple(network["levels"])}),
+            UNetSize(**{**network, "levels": tuple(network["levels"]), "field": FieldSize(**network.get("field", {}))}),
             data["text"],
             CameraLaw.from_json(data["cameras"]) if data["cameras"] else None,
             data["data_std"],
@@ -128,12 +131,12 @@ class Card:
 
 
 class EmbeddedTeacher:
-    """A trained `UNet` with its process, prompts and cameras: pixel space, pictures in [-1, 1] inside.
+    """A trained network with its process, prompts and cameras: pixel space, pictures in [-1, 1] inside.
 
     With a head for variances its predictions bring the variance of x0.
     """
 
-    def __init__(self, card: Card, network: UNet, head: VarianceNet | None = None) -> None:
+    def __init__(self, card: Card, network: Network, head: VarianceNet | None = None) -> None:
         if (head is None) != (card.variance is None):
             raise ValueError(
                 f"the card says variance {card.variance!r}, and there is {'no' if head is None else 'a'} head"
@@ -168,8 +171,8 @@ class EmbeddedTeacher:
         if self.head is None:
             raw = self.network(seen, level, cond.text, cond.camera)
             return self._precondition.prediction(raw, x_t, alpha, sigma)
-        features, condition = self.network.features(seen, level, cond.text, cond.camera)
-        raw, moment = self.network.answer(features), self.head(features, condition)
+        raw, features, condition = self.network.answered(seen, level, cond.text, cond.camera)
+        moment = self.head(features, condition)
         spread = moment - raw**2 if self.card.variance == "square" else moment
         var = self._precondition.x0_per_raw(alpha, sigma) ** 2 * spread.clamp_min(0)
         return replace(self._precondition.prediction(raw, x_t, alpha, sigma), var=var)
@@ -179,17 +182,30 @@ class EmbeddedTeacher:
         return next(self.network.parameters()).device
 
 
-def build_network(size: UNetSize, text: str, vocabulary: Path | None = None) -> UNet:
-    """A fresh network with the text encoder "slots" (of a vocabulary file) or "words", in channels-last layout."""
-    encoders = {"slots": lambda: SlotText(load_vocabulary(vocabulary), size.text), "words": lambda: WordText(size.text)}
+def build_network(
+    size: UNetSize, text: str, form: Form, vocabulary: Vocabulary | None = None, *, data_std: float = 0.5
+) -> Network:
+    """A fresh network with the text encoder "slots" (of a vocabulary, the embedded teacher's where none is given) or
+    "words", in channels-last layout: a `SceneUNet` for the form "posterior", a plain `UNet` for the others. `data_std`
+    is the card's."""
+    encoders = {
+        "slots": lambda: SlotText(vocabulary or load_vocabulary(), size.text),
+        "words": lambda: WordText(size.text),
+    }
     if text not in encoders:
         raise ValueError(f"unknown text encoder {text!r}; known: {', '.join(encoders)}")
-    network = UNet(size, encoders[text]())
+    encoder = encoders[text]()
+    if form != "posterior":
+        network: Network = UNet(size, encoder)
+    elif isinstance(encoder, SlotText):
+        network = SceneUNet(size, encoder, data_std=data_std)
+    else:
+        raise ValueError("the form posterior draws the catalog's things; pictures of your own take another, such as v")
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (torch's stub lacks it)
 
 
 def save_teacher(
-    folder: Path, card: Card, network: UNet, vocabulary: str | None, head: VarianceNet | None = None
+    folder: Path, card: Card, network: Network, vocabulary: str | None, head: VarianceNet | None = None
 ) -> None:
     """Write a teacher folder: fp16 weights in shards of at most 14 MB, those of a head, and the card.
 
@@ -215,7 +231,7 @@ def save_teacher(
     fresh.rmdir()
 
 
-def _shards(network: UNet) -> list[dict[str, Tensor]]:
+def _shards(network: Network) -> list[dict[str, Tensor]]:
     """The weights in fp16, in dictionaries of at most SHARD_BYTES (more where a single tensor is larger)."""
     shards: list[dict[str, Tensor]] = [{}]
     for name, tensor in network.state_dict().items():
@@ -237,7 +253,8 @@ def load_teacher(folder: Path, device: torch.device) -> EmbeddedTeacher:
         raise ValueError(f"{folder} is no teacher folder: it has no {CARD}")
     try:
         card = _read_card(folder / CARD)
-        network = build_network(card.size, card.text, folder / VOCABULARY if card.text == "slots" else None)
+        words = load_vocabulary(folder / VOCABULARY) if card.text == "slots" else None
+        network = build_network(card.size, card.text, card.form, words, data_std=card.data_std)
         weights: dict[str, Tensor] = {}
         for path in sorted(folder.glob(WEIGHTS)):
             weights |= load_file(path)

@@ -15,6 +15,7 @@ from distill.denoising_error import LEVELS, denoising_error, held_out_bank
 from distill.recipes.quadratic import Quadratic
 from guidance.networks.unet import UNetSize
 from guidance.teachers.embedded import VOCABULARY, Card, build_network, embedded_folder, load_teacher, save_teacher
+from guidance.vocabulary import load_vocabulary
 from samplers.schedule import RectifiedFlow
 
 SIZE = UNetSize(side=16, levels=(16, 16, 16), width=32, text=8, middle=0)
@@ -29,7 +30,7 @@ def run(tmp_path, monkeypatch) -> Path:
     folder = runs.claim(Job(Quadratic(), None), "run", "unused")
     words = (embedded_folder() / VOCABULARY).read_text(encoding="utf-8")
     torch.manual_seed(0)
-    save_teacher(folder / "teacher", CARD, build_network(SIZE, "slots"), words)
+    save_teacher(folder / "teacher", CARD, build_network(SIZE, "slots", CARD.form), words)
     return folder
 
 
@@ -83,7 +84,7 @@ def test_mistakes_are_one_line(run, capsys):
 
 def test_a_teacher_that_takes_no_camera_is_one_line(run, capsys):
     card = replace(CARD, text="words", cameras=None)
-    save_teacher(Path("words"), card, build_network(SIZE, "words"), None)
+    save_teacher(Path("words"), card, build_network(SIZE, "words", card.form), None)
     assert "this teacher takes no camera" in mistake(capsys, "words")
 
 
@@ -96,6 +97,7 @@ def test_a_teacher_of_another_catalog_is_one_line(run, capsys):
     few = Path("few")
     few.mkdir()
     (few / VOCABULARY).write_text(json.dumps(words))
-    save_teacher(few, CARD, build_network(SIZE, "slots", few / VOCABULARY), json.dumps(words))
+    network = build_network(SIZE, "slots", CARD.form, load_vocabulary(few / VOCABULARY))
+    save_teacher(few, CARD, network, json.dumps(words))
     err = mistake(capsys, "few", "--count", "8")
     assert "the teacher does not know all that the catalog shows: unknown word" in err

@@ -1,12 +1,14 @@
 """Text to 3D against ground truth: `python -m tests.bench.assets oracle` and `... embedded`.
 
 `oracle` makes every object of the catalog with the teacher that knows the truth: what is missing is the pipeline's.
-`embedded` makes 20 prompts of held-out combinations with the teacher that ships. The work is `scorelift evaluate`'s.
+`embedded` makes 30 prompts of held-out combinations with the teacher that ships. The work is `scorelift evaluate`'s.
 Writes results/assets_TEACHER.json, .md, .png and _portraits.png.
 """
 
 import argparse
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,9 +17,10 @@ from app.asset_scores import draw_sheet
 from app.evaluation import Evaluation
 from app.score_file import ScoreRow
 from app.scoring import carry_out
-from distill.catalog.captions import SUPPORTS, VOCABULARY, draw, has_combination, phrase
+from distill.catalog.captions import SUPPORTS, VOCABULARY, Layout, draw, has_combination, phrase
 from distill.catalog.objects import OBJECTS
 from distill.evaluation import means, true_pictures
+from guidance.vocabulary import PATTERNS, RELATIONS
 from nerf import pictures
 from nerf.cameras import orbit
 from nerf.mesh_load import load
@@ -30,13 +33,33 @@ PORTRAIT = orbit(12, elevation=0.35, distance=3.2, fov=0.698)[1:2]
 
 
 def held_out_prompts(seed: int = 2026) -> list[str]:
-    """Three plain solids, one of every other object, and pairs up to 20: all of combinations never trained on."""
+    """30 prompts of combinations never trained on, of different kinds throughout: 3 plain solids, 12 things in their
+    usual colors but for the main one, 10 with a pattern or a part's own color in turn, 5 pairs in both relations."""
     generator = torch.Generator().manual_seed(seed)
-    names = [o.name for o in OBJECTS if has_combination((o.name,), held_out=True)]
-    plain, things = [n for n in names if n in PLAIN][:3], [n for n in names if n not in PLAIN]
-    pairs = [(upper, lower) for upper, lower in zip(things[::-1] * 2, SUPPORTS * 4, strict=False) if upper != lower]
-    kinds = [(name,) for name in (*plain, *things)] + pairs
-    return [phrase(draw(generator, held_out=True, kinds=k)) for k in kinds[:20]]
+
+    def shuffled(names: Sequence[str]) -> list[str]:
+        return [names[i] for i in torch.randperm(len(names), generator=generator).tolist()]
+
+    names = [o.name for o in OBJECTS if has_combination(Layout((o.name,), ("plain",)), held_out=True)]
+    solids, things = shuffled([n for n in names if n in PLAIN])[:3], shuffled([n for n in names if n not in PLAIN])
+    parted = [n for n in things if len(VOCABULARY.objects[n]["slots"]) > 1]
+    told = [*parted[:5], *(n for n in things if n not in parted[:5])][:10]
+    things = [n for n in things if n not in told]
+    usual, pairs = things[:12], zip(things[12:17], shuffled(SUPPORTS), strict=False)
+    layouts = [Layout((n,), ("plain",)) for n in (*solids, *usual, *told[:5])]
+    layouts += [Layout((n,), (PATTERNS[1 + i % 3],)) for i, n in enumerate(told[5:])]
+    layouts += [Layout((n, m), ("plain", "plain"), RELATIONS[i % 2]) for i, (n, m) in enumerate(pairs)]
+    wanted = [False] * 15 + [True] * 5 + [False] * 10  # whether a part has a color of its own
+    return [_drawn(layout, parts, generator) for layout, parts in zip(layouts, wanted, strict=True)]
+
+
+def _drawn(layout: Layout, parts: bool, generator: torch.Generator) -> str:
+    """A held-out prompt of the layout, with a part's own color or without."""
+    while True:
+        caption = draw(generator, held_out=True, layout=layout)
+        usual = tuple(replace(t, colors=VOCABULARY.thing(t.kind, t.colors[0], {}).colors) for t in caption.things)
+        if (caption.things != usual) == parts:
+            return phrase(caption)
 
 
 def portraits(prompts: list[str], meshes: list[TexturedMesh], across: int = 4) -> torch.Tensor:

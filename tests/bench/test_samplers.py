@@ -22,7 +22,7 @@ SIZE = UNetSize(side=16, levels=(16, 16, 16), width=32, text=8, middle=0)
 def teacher() -> e.EmbeddedTeacher:
     torch.manual_seed(0)
     card = e.Card(VPCosine(), "v", SIZE, "slots", LAW, 0.5, ("sample",), {})
-    return e.EmbeddedTeacher(card, e.build_network(SIZE, "slots").requires_grad_(False).eval())
+    return e.EmbeddedTeacher(card, e.build_network(SIZE, "slots", "v").requires_grad_(False).eval())
 
 
 def features(pictures: Tensor) -> Tensor:
@@ -88,5 +88,5 @@ def test_quality_measures_every_contender_and_checks_the_orderings():
 
 def test_the_small_teacher_is_small():
     size = UNetSize(side=quality.TEACHER.side, levels=quality.TEACHER.levels, width=quality.TEACHER.width)
-    network = e.build_network(size, "slots")
+    network = e.build_network(size, "slots", "v")
     assert sum(p.numel() for p in network.parameters()) <= quality.MOST_WEIGHTS

@@ -1,4 +1,3 @@
-import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,13 @@ from distill.engine import Pace, RunFailed, optimize, restore
 from distill.recipe_json import recipe_from_json, recipe_to_json
 from distill.recipes import denoiser as d
 from distill.recipes.denoiser import Denoiser, DenoiserRun
+from guidance.networks.feature_field import FieldSize
 from guidance.networks.precondition import FORMS, Preconditioner
+from guidance.networks.scene_unet import SceneUNet
 from guidance.networks.unet import UNetSize
 from guidance.teacher import Guided
-from guidance.teachers.embedded import load_teacher
+from guidance.teachers.embedded import EmbeddedTeacher, PromptRows, camera_rows, load_teacher
+from nerf.cameras import draw as draw_cameras
 from samplers.grids import to_clean, uniform_lam
 from samplers.methods.ddim import DDIM
 from samplers.types import last
@@ -29,7 +31,8 @@ COLORS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch) -> None:
     """Networks of 0.2 instead of 3 million weights, apart from the levels that a recipe may choose."""
-    monkeypatch.setattr(d, "UNetSize", lambda **chosen: UNetSize(**{**chosen, "width": 32, "text": 8, "middle": 0}))
+    small = {"width": 32, "text": 8, "middle": 0, "field": FieldSize(cells=4, pattern_cells=8, extra=1, samples=5)}
+    monkeypatch.setattr(d, "UNetSize", lambda **chosen: UNetSize(**{**chosen, **small}))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +139,7 @@ def test_edm_times_are_log_normal(tiny, process):
 def test_text_and_camera_are_dropped_together(catalog, drop, expected, monkeypatch):
     seen = []
     run = replace(catalog, batch=400, drop=drop).build(None, CPU)
-    loss = run.network.head.bias.sum()  # something to differentiate
+    loss = run.network.unet.head.bias.sum()  # something to differentiate
     monkeypatch.setattr(run, "loss", lambda x0, eps, times, text, camera: seen.append((text, camera)) or loss)
     run.step(0)
     text, camera = seen[0]
@@ -157,13 +160,42 @@ def test_learning_rate_rises_stays_and_falls():
 # Training
 
 
-@pytest.mark.parametrize(("process", "form"), list(itertools.product(d.SCHEDULES, FORMS)))
-def test_every_process_and_form_trains(tiny, process, form):
-    run = replace(tiny, process=process, form=form).build(None, CPU)
+@pytest.mark.parametrize("process", d.SCHEDULES)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_process_and_form_trains(tiny, catalog, process, form):
+    """On pictures; the form "posterior" on the catalog, which it draws."""
+    run = replace(catalog if form == "posterior" else tiny, process=process, form=form).build(None, CPU)
     before = weights(run)
     reports = [run.step(i) for i in range(2)]
     assert all(math.isfinite(v) for report in reports for v in report.values())
     assert (weights(run) != before).any()
+
+
+def test_the_form_follows_the_data(tiny, catalog):
+    assert (tiny.predicts, catalog.predicts) == ("v", "posterior")
+    assert replace(catalog, form="edm").predicts == "edm"
+    for recipe in (tiny, catalog, replace(catalog, form="v")):
+        run = recipe.build(None, CPU)
+        assert run.card.form == run.precondition.form == recipe.predicts
+        assert isinstance(run.network, SceneUNet) == (recipe.predicts == "posterior")
+
+
+def test_the_posterior_loss_is_the_error_of_x0_over_its_variance(catalog):
+    """Against Bayes written out: x0 of the teacher, and the variance that x_t leaves of N(output, prior_std^2)."""
+    run = catalog.build(None, CPU)
+    rng = torch.Generator().manual_seed(1)
+    torch.nn.init.normal_(run.network.unet.head.weight, std=0.1, generator=rng)
+    x0, eps = torch.randn(2, 4, 3, 16, 16, generator=rng)
+    times = torch.tensor([0.1, 0.2, 0.3, 0.9], dtype=torch.float64)
+    captions, views = ["a red cube", "", "a cone on a table", "a teal car"], draw_cameras(pictures.LAW, 4, rng)
+    text, camera = run.network.text.rows(captions), camera_rows(views)
+    with torch.no_grad():
+        loss = run.loss(x0, eps, times, text, camera)
+        alpha, sigma = run.schedule.coefficients(times, x0)
+        cond = PromptRows(text, camera, torch.zeros(4, dtype=torch.bool))
+        read = EmbeddedTeacher(run.card, run.network)(alpha * x0 + sigma * eps, times, cond).x0
+    variance = 1 / (1 / 0.1**2 + (alpha / sigma) ** 2)
+    assert float(loss) == pytest.approx(float((0.1**2 * (read - x0) ** 2 / variance).mean()), rel=1e-4)
 
 
 @pytest.mark.parametrize("process", d.SCHEDULES)
@@ -211,8 +243,9 @@ def test_gradients_that_are_not_finite_stop_the_run(tiny):
 # Resuming
 
 
-@pytest.mark.parametrize("at", [1, 4])
-def test_stop_and_resume_is_the_same_to_the_bit(tiny, tmp_path, at):
+@pytest.mark.parametrize(("at", "data"), [(1, "pictures"), (4, "pictures"), (2, "catalog")])
+def test_stop_and_resume_is_the_same_to_the_bit(tiny, catalog, tmp_path, at, data):
+    tiny = catalog if data == "catalog" else tiny
     whole = run_all(tiny, tmp_path / "whole")
     asked = iter([False] * at)
     run_all(tiny, tmp_path / "cut", stop=lambda: next(asked, True))
@@ -284,6 +317,8 @@ def test_a_catalog_teacher_knows_words_and_cameras(catalog, tmp_path):
     run = run_all(catalog, tmp_path)
     loaded = load_teacher(Path(run.export(tmp_path)["teacher"]), CPU)
     assert loaded.cameras == pictures.LAW
+    assert isinstance(loaded.network, SceneUNet)
+    assert isinstance(run.network, SceneUNet)
     assert loaded.embed(["a red toadstool on a table", ""]).null.tolist() == [False, True]
     with pytest.raises(ValueError, match="unknown word 'dragon'"):
         loaded.embed(["a dragon"])
@@ -300,6 +335,8 @@ def test_going_on_from_a_teacher(tiny, tmp_path):
     with pytest.raises(ValueError, match="holds another network") as caught:
         replace(tiny, start_from=start, levels=(16, 32, 16)).build(None, CPU)
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"holds another network: .*'words', 'v'\), not .*'words', 'eps'\)"):
+        replace(tiny, start_from=start, form="eps").build(None, CPU)
     with pytest.raises(ValueError, match="is no teacher folder"):
         replace(tiny, start_from=str(tmp_path / "nowhere")).build(None, CPU)
 
@@ -308,7 +345,8 @@ def test_going_on_from_a_teacher(tiny, tmp_path):
 
 
 def test_recipes_survive_json(tiny):
-    assert recipe_from_json(recipe_to_json(tiny)) == tiny
+    for recipe in (tiny, replace(tiny, form="edm")):
+        assert recipe_from_json(recipe_to_json(recipe)) == recipe
 
 
 @pytest.mark.parametrize(
@@ -324,6 +362,10 @@ def test_recipes_survive_json(tiny):
         ({"half_life": -1.0}, r"half_life must be a positive number, got -1\.0"),
         ({"warmup": -1}, "warmup must be at least 0 steps, got -1"),
         ({"drop": 1.5}, r"drop is a share between 0 and 1, got 1\.5"),
+        (
+            {"data": "mine", "form": "posterior"},
+            "the form posterior draws the catalog's things; for pictures take another",
+        ),
         ({"cooldown": -0.1}, r"cooldown is a share between 0 and 1, got -0\.1"),
     ],
 )

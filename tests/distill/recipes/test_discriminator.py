@@ -33,7 +33,7 @@ def folder(tmp_path_factory) -> Path:
 def teacher() -> e.EmbeddedTeacher:
     """A fresh network, whose samples are gray noise."""
     torch.manual_seed(0)
-    return e.EmbeddedTeacher(CARD, e.build_network(SIZE, "words").requires_grad_(False).eval())
+    return e.EmbeddedTeacher(CARD, e.build_network(SIZE, "words", "v").requires_grad_(False).eval())
 
 
 def recipe(folder: Path, **changes) -> Discriminator:

@@ -35,7 +35,7 @@ def folder(tmp_path_factory) -> Path:
 def teacher(card: e.Card = CARD) -> e.EmbeddedTeacher:
     """One whose raw answer is 0.2 everywhere."""
     torch.manual_seed(0)
-    network = e.build_network(card.size, card.text).requires_grad_(False).eval()
+    network = e.build_network(card.size, card.text, card.form).requires_grad_(False).eval()
     torch.nn.init.constant_(network.head.bias, 0.2)
     return e.EmbeddedTeacher(card, network)
 

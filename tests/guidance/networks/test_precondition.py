@@ -63,6 +63,65 @@ def test_targets_and_predictions_invert_each_other(form, schedule):
     assert not torch.allclose(precondition.prediction(-target, x_t, alpha, sigma).x0, x0, atol=1e-2)
 
 
+def bayes(raw: float, x_t: float, alpha: float, sigma: float, prior: float) -> tuple[float, float]:
+    """Mean and variance of x0 ~ N(raw, prior^2) given x_t = alpha x0 + sigma eps, by summing over a fine grid."""
+    spread = 12 * min(prior, sigma / alpha)
+    center = raw if prior < sigma / alpha else x_t / alpha
+    x0 = torch.linspace(center - 2 * spread, center + 2 * spread, 200_001, dtype=torch.float64)
+    log = -((x0 - raw) ** 2) / (2 * prior**2) - (x_t - alpha * x0) ** 2 / (2 * sigma**2)
+    weight = log.softmax(0)
+    mean = (weight * x0).sum()
+    return float(mean), float((weight * (x0 - mean) ** 2).sum())
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("prior", [0.1, 0.4])
+def test_the_posterior_form_is_bayes(schedule, prior):
+    """Mean of the posterior by brute force; its loss is the squared error of x0 over the posterior's variance, up to
+    the prior's, which is the same at all noise levels."""
+    precondition = Preconditioner("posterior", STD, prior)
+    rng = torch.Generator().manual_seed(0)
+    for t in TIMES:
+        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+        x0 = torch.randn((), generator=rng, dtype=torch.float64)
+        raw = x0 + prior * torch.randn((), generator=rng, dtype=torch.float64)
+        eps = torch.randn((), generator=rng, dtype=torch.float64)
+        x_t = alpha * x0 + sigma * eps
+        mean, variance = bayes(float(raw), float(x_t), float(alpha), float(sigma), prior)
+        read = precondition.prediction(raw, x_t, alpha, sigma).x0
+        assert float(read) == pytest.approx(mean, rel=1e-5, abs=1e-6)
+        weight = precondition.weight(alpha, sigma)
+        loss = weight * (raw - precondition.target(x0, eps, alpha, sigma)) ** 2
+        expected = prior**2 * (float(read) - float(x0)) ** 2 / variance
+        assert float(loss) == pytest.approx(expected, rel=1e-4)
+        if weight < 0.99:
+            assert float(loss / weight) != pytest.approx(expected, rel=1e-3)  # the wrong variant: no weight
+
+
+def test_the_posterior_form_trusts_pixels_at_weak_noise_and_the_network_at_strong():
+    precondition = Preconditioner("posterior", STD)
+    raw, x_t = torch.tensor([-0.8, 0.3]), torch.tensor([0.5, -0.2])
+    one, zero = torch.ones(2), torch.zeros(2)
+    for sigma in (0.0, 1e-30, 1e-12, 1e-4):
+        read = precondition.prediction(raw, x_t, one, torch.full((2,), sigma)).x0
+        assert torch.allclose(read, x_t, atol=1e-5)
+    for alpha in (0.0, 1e-30, 1e-12, 1e-4):
+        read = precondition.prediction(raw, x_t, torch.full((2,), alpha), one).x0
+        assert torch.allclose(read, raw, atol=1e-5)
+        assert precondition.target(x_t, raw, torch.full((2,), alpha), one).isfinite().all()
+    far = precondition.prediction(raw, x_t, one, torch.full((2,), 1e4)).x0
+    assert torch.allclose(far, raw, atol=1e-5)
+    for alpha, sigma in ((one, zero), (zero, one)):
+        weight = precondition.weight(alpha, sigma)
+        assert isinstance(weight, torch.Tensor)
+        assert torch.equal(weight, sigma)
+
+
+@pytest.mark.parametrize("form", [f for f in FORMS if f != "posterior"])
+def test_other_forms_need_no_weight(form):
+    assert Preconditioner(form, STD).weight(TIMES.cos(), TIMES.sin()) == 1.0
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_input_has_unit_variance(schedule):
     alpha, sigma = schedule.alpha(TIMES), schedule.sigma(TIMES)
@@ -75,5 +134,5 @@ def test_bad_settings_are_one_clear_line():
         Preconditioner("v", 0.0)
     wrong = object.__new__(Preconditioner)
     object.__setattr__(wrong, "form", "epsilon")
-    with pytest.raises(ValueError, match="unknown prediction form 'epsilon'; known: v, eps, x0, flow, edm"):
+    with pytest.raises(ValueError, match="unknown prediction form 'epsilon'; known: v, eps, x0, flow, edm, posterior"):
         wrong.__post_init__()

@@ -3,11 +3,13 @@ import hashlib
 import pytest
 import torch
 
-from guidance.networks.text import BUCKETS, SLOTS, THINGS, WORDS, SlotText, WordText
-from guidance.vocabulary import load_vocabulary
+from guidance.networks.feature_field import GROUPS, PAINTS, THINGS
+from guidance.networks.text import BUCKETS, WORDS, SlotText, WordText
+from guidance.vocabulary import PATTERNS, RELATIONS, Caption, Thing, load_vocabulary
 
 VOCABULARY = load_vocabulary()
 COUNT = len(VOCABULARY.objects)
+HEAD = THINGS + 1 + THINGS  # of a row: kinds, relation, patterns
 
 
 @pytest.fixture
@@ -30,13 +32,56 @@ def test_slot_rows_hold_kinds_and_resolved_colors(slots):
     assert pair[:THINGS].tolist() == [kinds.index("mushroom"), kinds.index("cube")]
     assert single[:THINGS].tolist() == [kinds.index("car"), COUNT]
     assert null[:THINGS].tolist() == [COUNT + 1, COUNT + 1]
-    colors = pair[THINGS:].reshape(THINGS, SLOTS, 3)
+    assert [row[THINGS] for row in (pair, single, null)] == [1 + RELATIONS.index("on"), 0, 0]
+    assert not torch.stack([pair, single, null])[:, THINGS + 1 : HEAD].any()  # all are plain
+    colors = pair[HEAD:].reshape(THINGS, PAINTS, 3)
     expected = {(0, 0): "red", (0, 1): "blue", (1, 0): "gold"}
     for place, name in expected.items():
         assert torch.allclose(colors[place], 2 * torch.tensor(VOCABULARY.colors[name]) - 1)
-    assert not colors[0, 2].any()
+    assert not colors[0, 2:].any()
+    assert not colors[1, 1:].any()
     assert not null[THINGS:].any()
     assert torch.equal(null, slots.null_row())
+    assert pair.shape == (slots.row_length,)
+
+
+def test_slot_rows_hold_relations_and_patterns(slots):
+    """Two things beside each other, the second one striped: its second color is the last of its four."""
+    things = (VOCABULARY.thing("cube", "red", {}), Thing("cone", ("teal",), "striped", "gold"))
+    beside, on = (slots.caption_row(Caption(things, relation)) for relation in RELATIONS[::-1])
+    assert (beside[THINGS], on[THINGS]) == (1 + RELATIONS.index("next to"), 1 + RELATIONS.index("on"))
+    assert torch.equal(beside[THINGS + 1 :], on[THINGS + 1 :])
+    assert beside[THINGS + 1 : HEAD].tolist() == [PATTERNS.index("plain"), PATTERNS.index("striped")]
+    colors = beside[HEAD:].reshape(THINGS, PAINTS, 3)
+    assert torch.allclose(colors[1, 0], 2 * torch.tensor(VOCABULARY.colors["teal"]) - 1)
+    assert torch.allclose(colors[1, -1], 2 * torch.tensor(VOCABULARY.colors["gold"]) - 1)
+    assert not colors[0, -1].any()
+
+
+def test_rows_are_read_back(slots):
+    things = (VOCABULARY.thing("cube", "red", {}), Thing("cone", ("teal",), "spotted", "gold"))
+    pair = slots.caption_row(Caption(things, "next to"))
+    single, null = slots.rows(["a teal car", ""])
+    rows = torch.stack([pair, single, null])
+    kinds, relation, patterns = slots.places(rows)
+    index = list(VOCABULARY.objects).index
+    assert kinds.tolist() == [[index("cube"), index("cone")], [index("car"), COUNT], [COUNT, COUNT]]
+    assert relation.tolist() == [1 + RELATIONS.index("next to"), 0, 0]
+    assert patterns.tolist() == [[0, PATTERNS.index("spotted")], [0, 0], [0, 0]]
+    assert slots.present(rows).tolist() == [[True, True], [True, False], [False, False]]
+    assert torch.equal(slots.paints(rows), rows[:, HEAD:].view(3, GROUPS, 3))
+
+
+def test_slot_text_reads_relations_and_patterns(slots):
+    """Each changes the vector and no token: what a field says of them comes by another way."""
+    things = [VOCABULARY.thing("cube", "red", {}), VOCABULARY.thing("cone", "teal", {})]
+    dotted = Thing("cone", ("teal",), "spotted", "teal")
+    rows = [slots.caption_row(Caption(tuple(things), relation)) for relation in RELATIONS]
+    rows.append(slots.caption_row(Caption((things[0], dotted), "on")))
+    vectors, tokens = slots(torch.stack(rows))
+    assert not torch.allclose(vectors[0], vectors[1])
+    assert not torch.allclose(vectors[0], vectors[2])
+    assert torch.equal(tokens[0], tokens[1])
 
 
 def test_slot_rows_depend_on_what_is_meant_alone(slots):
@@ -52,7 +97,7 @@ def test_slot_text_binds_colors_to_things(slots):
     assert a.shape == (3 * 8,)
     assert torch.equal(a[:16], b[:16])
     assert not torch.allclose(a[16:], b[16:])
-    assert tokens.shape == (2, THINGS * SLOTS, 8)
+    assert tokens.shape == (2, GROUPS, 8)
 
 
 def test_a_token_tells_whose_slot_it_is_and_its_color_alone(slots):
@@ -61,10 +106,10 @@ def test_a_token_tells_whose_slot_it_is_and_its_color_alone(slots):
     _, (a, b) = slots(rows)
     red, blue = (slots.paint(2 * torch.tensor(VOCABULARY.colors[c]) - 1) for c in ("red", "blue"))
     assert torch.allclose(a[0] - red, b[0] - blue, atol=1e-6)
-    assert torch.allclose(a[SLOTS] - blue, b[SLOTS] - red, atol=1e-6)
-    same = [i for i in range(THINGS * SLOTS) if i not in (0, SLOTS)]
+    assert torch.allclose(a[PAINTS] - blue, b[PAINTS] - red, atol=1e-6)
+    same = [i for i in range(GROUPS) if i not in (0, PAINTS)]
     assert torch.equal(a[same], b[same])
-    assert not torch.allclose(a[0], a[SLOTS])
+    assert not torch.allclose(a[0], a[PAINTS])
 
 
 def test_slot_text_refuses_unknown_words(slots):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from guidance.networks.feature_field import FieldSize
 from guidance.networks.text import SlotText, WordText
 from guidance.networks.unet import GRID, UNet, UNetSize, camera_features, noise_features, ray_map
 from guidance.vocabulary import load_vocabulary
@@ -126,6 +127,29 @@ def test_free_captions_drive_it_too():
     net = UNet(TINY, WordText(TINY.text))
     x, level, _, camera = inputs(network())
     assert net(x, level, net.text.rows(["a dog", "", "a very red dog"]), camera).shape == x.shape
+
+
+def test_maps_of_one_own_are_read_instead_of_tokens():
+    """A network told extra maps: they matter, colors in rows only through the text's vector, channels are its own."""
+    torch.manual_seed(0)
+    net = UNet(TINY, SlotText(load_vocabulary(), TINY.text), extra=5, out=7)
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    extra = torch.randn(3, 5, GRID, GRID, generator=torch.Generator().manual_seed(2))
+    x, level, text, camera = inputs(net)
+    out = net(x, level, text, camera, extra)
+    assert out.shape == (3, 7, 32, 32)
+    apart = (net(x, level, text, camera, extra * torch.tensor([2.0, 1, 1])[:, None, None, None]) - out).abs()
+    assert apart[0].max() > 1e-3
+    assert apart[1:].max() < 1e-5
+    assert len(net.reads) == 0
+    assert len(network().reads) == 2
+
+
+def test_the_side_of_the_field_is_named():
+    with pytest.raises(ValueError, match="the side of the field's maps must be a multiple of 16, got 24"):
+        UNetSize(field=FieldSize(side=24))
+    with pytest.raises(ValueError, match="samples of the field must be at least 1, got 0"):
+        FieldSize(samples=0)
 
 
 @pytest.mark.parametrize("wrong", [{"side": 40}, {"side": 0}, {"levels": (16, 24, 16)}, {"levels": (0, 16, 16)}])

@@ -7,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from guidance.networks.feature_field import FieldSize
 from guidance.networks.precondition import FORMS
+from guidance.networks.scene_unet import SceneUNet
 from guidance.networks.unet import UNet, UNetSize
 from guidance.teacher import CameraLaw, Guided
 from guidance.teachers import embedded as e
@@ -15,16 +17,18 @@ from nerf.cameras import orbit
 from samplers.schedule import EDM, VE, NoiseSchedule, RectifiedFlow, VPCosine
 
 CPU = torch.device("cpu")
-SIZE = UNetSize(side=16, levels=(16, 16, 16), width=32, text=8, middle=0)
+FIELD = FieldSize(features=4, hidden=16, samples=5)
+SIZE = UNetSize(side=16, levels=(16, 16, 16), width=32, text=8, middle=0, field=FIELD)
 LAW = CameraLaw((-math.pi, math.pi), (-0.2, 0.8), (3.2, 3.2), (0.7, 0.7))
 CARD = e.Card(VPCosine(), "v", SIZE, "slots", LAW, 0.5, ("sample", "generate"), {"steps": 5})
+SCENE = replace(CARD, form="posterior")
 WORDS = (e.embedded_folder() / e.VOCABULARY).read_text(encoding="utf-8")
 
 
-def network(card: e.Card = CARD, seed: int = 0) -> UNet:
+def network(card: e.Card = CARD, seed: int = 0) -> e.Network:
     """A network whose layers all speak."""
     torch.manual_seed(seed)
-    net = e.build_network(card.size, card.text)
+    net = e.build_network(card.size, card.text, card.form)
     for parameter in net.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -90,19 +94,22 @@ def test_unknown_words_are_named():
 @pytest.mark.parametrize("schedule", [VPCosine(), VE(), EDM(), RectifiedFlow()], ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_call_reads_the_raw_output_as_its_kind(form, schedule: NoiseSchedule):
-    """Against the formulas written out: the input has unit variance, EDM's output is x0 of table 1."""
+    """Against the formulas written out: the input has unit variance, EDM's output is x0 of table 1, "posterior" weighs
+    the output and x_t / alpha by their precisions."""
     model = teacher(replace(CARD, form=form, schedule=schedule))
     model.network.double()  # a fresh network magnifies the last bit of its input a hundredfold
     cond = model.embed(["a red cube", ""]).at(views())
     cond = replace(cond, text=cond.text.double(), camera=cond.camera.double())
     x, t = noise().double(), torch.tensor([0.3, 0.6], dtype=torch.float64)
     prediction = model(x, t, cond)
-    assert prediction.kind == ("x0" if form == "edm" else form)
+    assert prediction.kind == ("x0" if form in ("edm", "posterior") else form)
     alpha, sigma = (c(t)[:, None, None, None] for c in (schedule.alpha, schedule.sigma))
     variance = alpha**2 * 0.25 + sigma**2
     raw = model.network(x / variance.sqrt(), schedule.lam(t), cond.text, cond.camera)
     if form == "edm":
         raw = alpha * 0.25 / variance * x + sigma * 0.5 / variance.sqrt() * raw
+    if form == "posterior":
+        raw = (raw / 0.01 + x / alpha * (alpha / sigma) ** 2) / (1 / 0.01 + (alpha / sigma) ** 2)
     assert torch.allclose(prediction.value, raw, rtol=1e-5, atol=1e-6)
     assert torch.allclose(alpha * prediction.x0 + sigma * prediction.eps, x, rtol=1e-4, atol=1e-4)
 
@@ -140,14 +147,17 @@ def test_pictures_and_back():
 # Folders
 
 
-def test_a_folder_gives_the_teacher_back(folder):
-    loaded = e.load_teacher(folder, CPU)
-    assert loaded.card == CARD
+@pytest.mark.parametrize("card", [CARD, SCENE], ids=lambda card: card.form)
+def test_a_folder_gives_the_teacher_back(tmp_path, card):
+    e.save_teacher(tmp_path / "teacher", card, network(card), WORDS)
+    loaded = e.load_teacher(tmp_path / "teacher", CPU)
+    assert loaded.card == card
+    assert isinstance(loaded.network, SceneUNet if card is SCENE else UNet)
     assert (loaded.shape, loaded.cameras, loaded.schedule) == ((3, 16, 16), LAW, VPCosine())
-    for name, tensor in network().state_dict().items():
+    for name, tensor in network(card).state_dict().items():
         assert torch.equal(loaded.network.state_dict()[name], tensor.half().float())
     assert not any(p.requires_grad for p in loaded.network.parameters())
-    made, cond = teacher(), ["a red cube on a table", ""]
+    made, cond = teacher(card), ["a red cube on a table", ""]
     a, b = (m(noise(), torch.tensor(0.5), m.embed(cond).at(views())).value for m in (made, loaded))
     assert (a - b).abs().max() < 0.01
     assert (a - b).abs().max() > 0
@@ -201,6 +211,25 @@ def test_free_captions_need_no_vocabulary(tmp_path):
     assert loaded.embed(["anything at all", ""]).null.tolist() == [False, True]
 
 
+def test_a_network_knows_the_spread_of_its_data(tmp_path):
+    """A `SceneUNet` scales its input back: the card's data_std is its own, else its background is off."""
+    card = replace(SCENE, data_std=0.8)
+    e.save_teacher(tmp_path / "t", card, e.build_network(SIZE, "slots", "posterior", data_std=0.8), WORDS)
+    model = e.load_teacher(tmp_path / "t", CPU)
+    plain = torch.tensor([0.3, -0.9, 0.6])[:, None, None].expand(2, 3, 16, 16)
+    t = torch.tensor(0.5)
+    x_t = model.schedule.alpha(t) * plain + model.schedule.sigma(t) * noise()
+    seen = model(x_t, t, model.embed([""]).at(views())).x0  # a fresh network: the background's posterior mean
+    assert (seen.mean((2, 3)) - plain.mean((2, 3))).abs().max() < 0.1
+    wrong = e.EmbeddedTeacher(card, e.build_network(SIZE, "slots", "posterior"))
+    assert (wrong(x_t, t, model.embed([""]).at(views())).x0 - seen).abs().mean() > 0.05
+
+
+def test_the_posterior_form_takes_no_free_captions():
+    with pytest.raises(ValueError, match=r"the form posterior draws the catalog's things; .* take another, such as v"):
+        e.build_network(SIZE, "words", "posterior")
+
+
 def rewrite(path: Path, **changes) -> None:
     data = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({k: v for k, v in data.items() if v is not ...}))
@@ -215,6 +244,15 @@ DAMAGE = {
     "missing entry": (lambda f: rewrite(f / e.CARD, data_std=...), "KeyError: 'data_std'"),
     "odd schedule": (lambda f: rewrite(f / e.CARD, schedule={"kind": "x"}), "unknown schedule kind 'x'"),
     "odd size": (lambda f: rewrite(f / e.CARD, network={"levels": [1, 2, 3]}), "multiples of 16"),
+    "odd field": (
+        lambda f: rewrite(f / e.CARD, network={"levels": [16, 16, 16], "field": {"samples": 0}}),
+        "samples of the field must be at least 1, got 0",
+    ),
+    "posterior of words": (
+        lambda f: rewrite(f / e.CARD, prediction="posterior", text="words"),
+        "the form posterior draws the catalog's things",
+    ),
+    "other form": (lambda f: rewrite(f / e.CARD, prediction="posterior"), "Missing key"),
     "odd text": (lambda f: rewrite(f / e.CARD, text="clip"), "unknown text encoder 'clip'; known: slots, words"),
     "no vocabulary": (lambda f: (f / e.VOCABULARY).unlink(), "vocabulary.json"),
     "cut vocabulary": (lambda f: (f / e.VOCABULARY).write_text(WORDS[:99]), "JSONDecodeError"),
@@ -236,5 +274,11 @@ def test_damage_is_one_clear_line(folder, case):
 
 
 def test_cards_survive_json():
-    for card in (CARD, replace(CARD, cameras=None, schedule=VE(0.02, 30.0), form="edm", valid_for=())):
+    for card in (CARD, SCENE, replace(CARD, cameras=None, schedule=VE(0.02, 30.0), form="edm", valid_for=())):
         assert e.Card.from_json(json.loads(json.dumps(card.to_json()))) == card
+
+
+def test_cards_without_a_field_have_the_usual_one():
+    data = CARD.to_json()
+    del data["network"]["field"]
+    assert e.Card.from_json(data) == replace(CARD, size=replace(SIZE, field=FieldSize()))
