@@ -72,10 +72,10 @@ def _shows_second(pattern, x, y, z):
 
 
 @nb.njit(cache=True, fastmath=True)
-def _shoot(kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, dz, active):
+def _shoot(kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, dz, active, span):
     """(face, shade) of one ray; face is twice the part, plus 1 where its second color shows, or -1 for none.
 
-    `active` is scratch for part indices.
+    `active` and `span` are scratch for the parts whose bounding spheres the ray passes, and for where.
     """
     count = 0
     near, far = 1e9, -1e9
@@ -89,6 +89,7 @@ def _shoot(kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, 
         if gap > 0:
             half = math.sqrt(gap)
             active[count] = p
+            span[count, 0], span[count, 1] = along - half, along + half
             count += 1
             near = min(near, along - half)
             far = max(far, along + half)
@@ -97,8 +98,13 @@ def _shoot(kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, 
     t = max(near, 0.0)
     for _ in range(TRACE_STEPS):
         x, y, z = ox + t * dx, oy + t * dy, oz + t * dz
-        best, part = 1e9, -1
+        best, part, ahead = 1e9, -1, 1e9
         for i in range(count):
+            if t > span[i, 1]:
+                continue
+            if t < span[i, 0] - 1e-5:
+                ahead = min(ahead, span[i, 0] - t)
+                continue
             d = _at(active[i], kind, size, center, rot, x, y, z)
             if d < best:
                 best, part = d, active[i]
@@ -110,7 +116,7 @@ def _shoot(kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, 
             norm = math.sqrt(gx * gx + gy * gy + gz * gz) + 1e-12
             second = _shows_second(pattern[part], x - anchor[part, 0], y - anchor[part, 1], z - anchor[part, 2])
             return 2 * part + second, AMBIENT + DIFFUSE * max(0.0, -(gx * dx + gy * dy + gz * dz) / norm)
-        t += best
+        t += min(best, ahead)
         if t > far:
             break
     return -1, 0.0
@@ -121,7 +127,7 @@ def _render_one(kind, size, center, rot, group, pattern, anchor, bound, c2w, tan
     res, groups = out.shape[1], out.shape[0] - 1
     faces = np.empty((res, res), np.int64)
     shades = np.empty((res, res), np.float32)
-    active = np.empty(kind.shape[0], np.int64)
+    active, span = np.empty(kind.shape[0], np.int64), np.empty((kind.shape[0], 2), np.float64)
     ox, oy, oz = c2w[0, 3], c2w[1, 3], c2w[2, 3]
     for phase in range(2):
         for i in range(res):
@@ -147,7 +153,7 @@ def _render_one(kind, size, center, rot, group, pattern, anchor, bound, c2w, tan
                     n = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
                     dx, dy, dz = dx * n, dy * n, dz * n
                     face, shade = _shoot(
-                        kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, dz, active
+                        kind, size, center, rot, bound, pattern, anchor, ox, oy, oz, dx, dy, dz, active, span
                     )
                     if phase == 0:
                         faces[i, j] = face
