@@ -99,18 +99,41 @@ def test_another_caption_is_another_truth(mug):
     assert blue.color > 0.2
 
 
+def test_color_knows_patterns_and_who_stands_where():
+    caption = VOCABULARY.parse("a red and gold striped cube next to a blue and white spotted sphere")
+    points, triangles, *_ = meshed(truth(caption).distance, 80)
+    points, triangles = decimate(points, triangles, 10_000)
+    atlas = unwrap(points, triangles, 512)
+    texture = bake(lambda p: color_at(caption, p), points, triangles, atlas, 512, device="cpu")
+    made = TexturedMesh(points, triangles, vertex_normals(points, triangles), atlas.uv, atlas.faces, texture)
+    right = score_asset(made, caption)
+    assert right.iou > 0.97
+    assert right.color < 0.03  # neighbors across the edges of a pattern
+    for other in (
+        "a red cube next to a blue sphere",
+        "a red and gold checkered cube next to a blue and white spotted sphere",
+        "a gold and red striped cube next to a blue and white spotted sphere",
+    ):
+        wrong = score_asset(made, VOCABULARY.parse(other))
+        assert wrong.iou == right.iou
+        assert wrong.color > 2 * right.color + 0.03
+    swapped = score_asset(made, VOCABULARY.parse("a blue and white spotted sphere next to a red and gold striped cube"))
+    assert swapped.iou < 0.7
+
+
 # Pictures
 
 
-def test_true_pictures_are_the_exact_render_on_white():
-    views = orbit(3, elevation=0.3, distance=3.2, fov=0.7)
-    shown = true_pictures(MUG, views, 24)
-    layers = render_groups_reference(stack([truth(MUG)] * 3), views, 24, GROUPS)
-    exact = torch.einsum("vghw,gc->vchw", layers[:, :GROUPS], slot_colors(MUG.things)) + 1 - layers[:, GROUPS:]
+@pytest.mark.parametrize("prompt", ["a red mug with a white handle", "a red and gold striped mug next to a blue cone"])
+def test_true_pictures_are_the_exact_render_on_white(prompt):
+    views, caption = orbit(3, elevation=0.3, distance=3.2, fov=0.7), VOCABULARY.parse(prompt)
+    shown = true_pictures(caption, views, 24)
+    layers = render_groups_reference(stack([truth(caption)] * 3), views, 24, GROUPS)
+    exact = torch.einsum("vghw,gc->vchw", layers[:, :GROUPS], slot_colors(caption.things)) + 1 - layers[:, GROUPS:]
     assert psnr(shown, exact) > 40
     assert psnr(shown, exact.flip(-1)) < 25
     assert torch.equal(shown[:, :, 0, 0], torch.ones(3, 3))
-    assert psnr(shown, true_pictures(MUG, views, 24)) == math.inf
+    assert psnr(shown, true_pictures(caption, views, 24)) == math.inf
 
 
 def test_sixteen_views_surround_the_asset():

@@ -82,9 +82,12 @@ def test_posterior_mean_of_noise_is_the_prior_mean():
 # The teacher
 
 
-def test_it_draws_the_caption_at_the_camera():
+@pytest.mark.parametrize(
+    "prompt", ["a red mushroom on a blue cube", "a red and white spotted mushroom next to a blue and gold striped cube"]
+)
+def test_it_draws_the_caption_at_the_camera(prompt):
     teacher = o.OracleTeacher(side=24, jitters=2)
-    cond = teacher.embed(["a red mushroom on a blue cube"]).at(views())
+    cond = teacher.embed([prompt]).at(views())
     caption = cond.captions[0]
     assert isinstance(caption, Caption)
     layers = render_groups(stack([truth(caption)] * 2), views(), 24, GROUPS)
@@ -95,6 +98,21 @@ def test_it_draws_the_caption_at_the_camera():
         assert (teacher(x_t, torch.tensor(0.05), cond).x0 - picture).abs().mean() < 5e-3
         swapped = cond[torch.tensor([1, 0])]
         assert (teacher(x_t, torch.tensor(0.05), swapped).x0 - picture).abs().mean() > 2e-2
+
+
+def test_patterns_and_relations_are_drawn():
+    teacher = o.OracleTeacher(side=24, jitters=1)
+    prompts = [
+        "a red cube",
+        "a red and gold spotted cube",
+        "a red and gold striped cube",
+        "a red and blue spotted cube",
+    ]
+    prompts += ["a red cube on a teal table", "a red cube next to a teal table"]
+    shown = teacher.embed(prompts).at(views(1)[torch.zeros(6, dtype=torch.long)]).foreground
+    assert shown is not None
+    apart = (shown[:, None] - shown).abs().mean((-4, -3, -2, -1)) + torch.eye(6)
+    assert apart.min() > 0.01
 
 
 def test_samples_are_pictures_of_the_caption():
