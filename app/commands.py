@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from app.errors import UserError, blamed_on_input
 from app.teachers import TEACHERS, check, usual
+from guidance.teachers.families import known
+from guidance.teachers.loading import Loading
 from guidance.vocabulary import load_vocabulary
 
 
@@ -31,13 +33,15 @@ class Generate:
     steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the quality's)")] = None
     """Optimization steps."""
     teacher: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: embedded)")] = None
-    """A name or a folder; `scorelift teachers` lists them."""
+    """A name, a folder or a hub id; `scorelift teachers` lists them."""
     objective: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: the quality's)")] = None
     """How the teacher pushes the asset: sds, sjc or csd."""
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: the quality's)")] = None
     """Scale of classifier-free guidance: higher follows the prompt harder, lower gives softer colors; 1 is off."""
     out: Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/PROMPT-SEED)")] = None
     """Folder of the run; new or empty."""
+    loading: OmitArgPrefixes[Loading] = Loading()
+    """How the teacher is opened."""
 
     def __call__(self) -> int:
         if not self.prompt.strip():
@@ -45,7 +49,7 @@ class Generate:
         with blamed_on_input():
             name = check(usual(self.quality) if self.teacher is None else self.teacher, self.prompt)
 
-        from app import presets, runs
+        from app import estimate, presets, runs
         from app.work import start
 
         with blamed_on_input():
@@ -57,8 +61,11 @@ class Generate:
                 steps=self.steps,
                 objective=self.objective,
                 guidance=self.guidance,
+                loading=self.loading,
             )
-            job = runs.Job(recipe, name)
+            job = runs.Job(recipe, name, self.loading)
+            for line in estimate.lines(recipe, name, self.loading):
+                print(line)
         return start(job, self.out, f"{runs.slug(self.prompt)}-{self.seed}")
 
 
@@ -112,6 +119,7 @@ class Teachers:
     def __call__(self) -> int:
         for name, what in TEACHERS.items():
             print(f"{name:10} {what}")
+        print(f"diffusers checkpoints: {known()}")
         return 0
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from app import presets
+from app.checkpoints import folder_of
 from app.provenance import code_digest, folder_digest, versions
 from app.teachers import oracle_side
 from distill.recipe_json import recipe_to_json
 from distill.recipes.lift3d import Lift3D
 from guidance.teachers.embedded import embedded_folder
+from guidance.teachers.loading import Loading
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,15 @@ class Evaluation:
     def settings(self) -> dict[str, Any]:
         """All that a figure depends on beside prompt and seed, ready for JSON."""
         recipe = json.loads(recipe_to_json(self.recipe(self.prompts[0], 0)))
-        folder = embedded_folder() if self.teacher == "embedded" else Path(self.teacher)
+        own = embedded_folder() if self.teacher == "embedded" else Path(self.teacher)
+        checkpoint = folder_of(self.teacher, Loading())
+        inside = sorted(p for p in checkpoint.iterdir() if p.is_dir()) if checkpoint else []
+        folders = [checkpoint or own, *inside]
         return {
             "quality": self.quality,
             "teacher": self.teacher,
             "guidance": recipe["guidance"],
-            "teacher_digest": None if oracle_side(self.teacher) else folder_digest(folder),
+            "teacher_digest": None if oracle_side(self.teacher) else " ".join(map(folder_digest, folders)),
             "code": code_digest(),
             "versions": versions(),
             "recipe": {name: value for name, value in recipe.items() if name not in ("prompt", "seed")},

@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.checkpoints import family_of
 from app.errors import UserError
 from app.teachers import oracle_side
 from distill.recipes.lift3d import Lift3D
 from guidance import objectives
+from guidance.objectives.sds import SDS
+from guidance.teachers.families import Family
+from guidance.teachers.loading import Loading
+from guidance.times import Times
 from nerf.encoding import HashGrid
 
 Preset = Callable[[str, int], Lift3D]
@@ -64,13 +69,31 @@ def asked_for(
     steps: int | None = None,
     objective: str | None = None,
     guidance: float | None = None,
+    loading: Loading = Loading(),
 ) -> Lift3D:
     """The recipe of a prompt with the teacher called `teacher`: the preset, and what a command overrides of it.
 
     UserError or ValueError, in one line, where a value is unknown or impossible.
     """
     exact = 1.0 if oracle_side(teacher) else None  # what knows the truth needs no push past it
-    return changed(find(quality)(prompt, seed), steps, objective, exact if guidance is None else guidance)
+    family = family_of(teacher, loading)
+    recipe = find(quality)(prompt, seed)
+    recipe = recipe if family is None else suited(recipe, family)
+    return changed(recipe, steps, objective, exact if guidance is None else guidance)
+
+
+def suited(recipe: Lift3D, family: Family) -> Lift3D:
+    """`recipe` for a checkpoint of `family`: the objective, scale and times of the literature that distills such models,
+    twice the pixels, and as many views as it looks at together. Starting points: nobody measured them here."""
+    objective = SDS(family.weighting, family.rescale)
+    return replace(
+        recipe,
+        objective=objective,
+        guidance=family.guidance,
+        times=Times(low=0.02, high=0.98, final_high=0.5, anneal=(0.2, 0.8)),
+        views=-(-recipe.views // family.together) * family.together,
+        resolutions=tuple(2 * side for side in recipe.resolutions),
+    )
 
 
 def changed(

@@ -7,7 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from app.checkpoints import names_one
 from app.errors import UserError, one_line
+from guidance.teachers.families import INDEX, recognize
 from guidance.vocabulary import Vocabulary, load_vocabulary
 
 ORACLE = re.compile(r"oracle(?:-(\d{1,9}))?")
@@ -16,7 +18,8 @@ CARD, VOCABULARY = "teacher.json", "vocabulary.json"
 TEACHERS = {
     "embedded": "ships with Scorelift; `scorelift words` lists what it knows",
     "oracle": "knows the catalog's exact geometry, for tests; oracle-16 looks at 16 pixels instead of 64",
-    "FOLDER": f"a folder with a {CARD}, as `scorelift train` writes one",
+    "FOLDER": f"a folder with a {CARD}, as `scorelift train` writes one, or of a diffusers checkpoint",
+    "HUB_ID": "OWNER/NAME of a diffusers checkpoint on the hub, fetched once; `scorelift doctor` lists what is here",
 }
 
 
@@ -36,10 +39,15 @@ def check(name: str, prompt: str) -> str:
 
 def find(name: str) -> tuple[str, Vocabulary | None]:
     """The name to keep of a teacher and the words it knows, None for one that reads free text. UserError, in one line,
-    where there is none of that name."""
+    where there is none of that name; ValueError where it is a diffusion checkpoint of an unsupported family."""
     if name == "embedded" or oracle_side(name):
         return name, load_vocabulary()
     folder = Path(name).absolute()
+    if names_one(name):
+        if not folder.exists():
+            return name, None
+        recognize(folder)
+        return str(folder), None
     if not (folder / CARD).is_file():
         inside = folder / "teacher"  # of a run that trained one
         remedy = f"did you mean {inside}?" if (inside / CARD).is_file() else f"give {_known()}"
@@ -92,4 +100,4 @@ def oracle_side(name: str) -> int | None:
 
 
 def _known() -> str:
-    return f"{', '.join(list(TEACHERS)[:-1])} or a folder with a {CARD}"
+    return f"{', '.join(list(TEACHERS)[:-2])} or a folder with a {CARD} or a {INDEX}"

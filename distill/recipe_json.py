@@ -35,6 +35,16 @@ def recipe_from_json(text: str) -> Recipe:
     return recipe
 
 
+def to_data(settings: Any, where: str) -> dict[str, Any]:
+    """A frozen dataclass as `recipe_to_json` writes those inside a recipe, ready for JSON."""
+    return _encode(settings, where)
+
+
+def from_data(data: Any, where: str) -> Any:
+    """The frozen dataclass that `to_data` wrote. ValueError, as in `recipe_from_json`, where it did not."""
+    return _decode_object(data, where)
+
+
 def _encode(value: Any, where: str) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         parts = {f.name: _encode(getattr(value, f.name), f"{where}.{f.name}") for f in fields(value)}

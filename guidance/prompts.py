@@ -48,6 +48,16 @@ class Directions:
         return index
 
 
+PLAIN = Directions(templates=("{}", "{}", "{}", "{}"))
+"""For teachers whose prompts are no sentences, such as names of classes: no view words."""
+
+
+def reads_words(teacher: Teacher) -> bool:
+    """Whether words about the view may be added to the teacher's prompts; a teacher that cannot take them says so by
+    an attribute `reads_words`."""
+    return bool(getattr(teacher, "reads_words", True))
+
+
 def from_front(views: Views) -> Tensor:
     """How far each view's azimuth is from the front, in [0, pi], (V,)."""
     return (torch.remainder(views.azimuth + pi, 2 * pi) - pi).abs()
@@ -118,7 +128,7 @@ def guide(
     null = teacher.embed([""])
     negatives = ((teacher.embed([negative]), -1.0),) if negative else ()
     if teacher.cameras is None:
-        directions = directions or Directions()
+        directions = directions or (Directions() if reads_words(teacher) else PLAIN)
         words = teacher.embed(directions.words(prompt))
         return ViewGuided(teacher, words, null, scale, directions, perp_neg, negatives)
     if perp_neg > 0:

@@ -6,7 +6,7 @@ mean w = scale - 1.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -15,35 +15,44 @@ from torch import Tensor
 from samplers.prediction import Prediction
 from samplers.schedule import NoiseSchedule
 
+RANGES = ("azimuth", "elevation", "distance", "fov")
+
 
 @dataclass(frozen=True)
 class CameraLaw:
-    """The cameras a teacher was trained on: inclusive (low, high) pairs; angles in radians, box half-size 1."""
+    """The cameras a teacher was trained on: inclusive (low, high) pairs; angles in radians, box half-size 1.
+
+    together: views that it looks at jointly. So many neighbors of a batch stand evenly around the object, at one
+    elevation, distance and field of view, and are at one noise level.
+    """
 
     azimuth: tuple[float, float]
     elevation: tuple[float, float]
     distance: tuple[float, float]
     fov: tuple[float, float]
+    together: int = 1
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            low, high = map(float, getattr(self, field.name))
+        for name in RANGES:
+            low, high = map(float, getattr(self, name))
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise ValueError(f"camera law: {field.name} must be (low, high) with low <= high, got ({low}, {high})")
-            object.__setattr__(self, field.name, (low, high))
+                raise ValueError(f"camera law: {name} must be (low, high) with low <= high, got ({low}, {high})")
+            object.__setattr__(self, name, (low, high))
+        if self.together < 1:
+            raise ValueError(f"camera law: together counts views and is at least 1, got {self.together}")
         if self.distance[0] <= 0 or not 0 < self.fov[0] <= self.fov[1] < math.pi:
             raise ValueError(f"camera law: need distance > 0 and 0 < fov < pi, got {self.distance} and {self.fov}")
 
-    def to_json(self) -> dict[str, list[float]]:
-        return {name: list(pair) for name, pair in asdict(self).items()}
+    def to_json(self) -> dict[str, Any]:
+        ranges: dict[str, Any] = {name: list(getattr(self, name)) for name in RANGES}
+        return ranges if self.together == 1 else {**ranges, "together": self.together}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "CameraLaw":
         """The law that `to_json` wrote. ValueError where a range is missing or unknown."""
-        names = {f.name for f in fields(CameraLaw)}
-        if set(data) != names:
-            raise ValueError(f"camera law needs exactly {', '.join(sorted(names))}, got {', '.join(sorted(data))}")
-        return CameraLaw(**{name: (data[name][0], data[name][1]) for name in names})
+        if set(data) - {"together"} != set(RANGES):
+            raise ValueError(f"camera law needs exactly {', '.join(sorted(RANGES))}, got {', '.join(sorted(data))}")
+        return CameraLaw(**{n: (data[n][0], data[n][1]) for n in RANGES}, together=int(data.get("together", 1)))
 
 
 class Views(Protocol):

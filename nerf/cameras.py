@@ -100,6 +100,22 @@ def draw(law: CameraRanges, count: int, generator: torch.Generator, *, spread: b
     return Cameras(azimuth, uniform(law.elevation), uniform(law.distance), uniform(law.fov))
 
 
+def draw_rings(law: CameraRanges, count: int, together: int, generator: torch.Generator) -> Cameras:
+    """`count` cameras from `law` in rings of `together` neighbors: evenly around the object from a random azimuth, at
+    one elevation, distance and field of view each. ValueError where `count` is no multiple of `together`."""
+    if count < 1 or count % together:
+        raise ValueError(
+            f"this teacher looks at {together} views together: views must be a multiple of that, got {count}"
+        )
+    rings = count // together
+    each = torch.rand(4, rings, generator=generator)
+    ranges = (law.elevation, law.distance, law.fov)
+    shared = [low + (high - low) * share for (low, high), share in zip(ranges, each[1:], strict=True)]
+    around = torch.arange(together).repeat(rings) * (2 * math.pi / together)
+    azimuth = 2 * math.pi * each[0].repeat_interleave(together) + around
+    return Cameras(azimuth, *(value.repeat_interleave(together) for value in shared))
+
+
 def orbit(count: int, *, elevation: float, distance: float, fov: float) -> Cameras:
     """`count` cameras evenly spaced around the object, the first one in front (azimuth 0)."""
     azimuth = torch.arange(count) * (2 * math.pi / count)

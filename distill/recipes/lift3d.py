@@ -24,7 +24,7 @@ from guidance.teacher import CameraLaw, Teacher
 from guidance.times import Times
 from nerf import export as mesh_export
 from nerf import pictures
-from nerf.cameras import Cameras, draw, orbit
+from nerf.cameras import Cameras, draw, draw_rings, orbit
 from nerf.encoding import HashGrid
 from nerf.field import Blob, HashField
 from nerf.mesh import FieldViews, extract
@@ -152,6 +152,11 @@ class Lift3DRun:
     def __init__(self, recipe: Lift3D, teacher: Teacher, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
         self.law = teacher.cameras or DEFAULT_LAW
+        if recipe.views % self.law.together:
+            raise ValueError(
+                f"this teacher looks at {self.law.together} views together: views must be a multiple of that, "
+                f"got {recipe.views}"
+            )
         self._encode = teacher.encode
         self._guided = guide(
             teacher, recipe.prompt, scale=recipe.guidance, negative=recipe.negative, perp_neg=recipe.perp_neg
@@ -175,7 +180,8 @@ class Lift3DRun:
         self._pace(progress)
         picture, cameras = self._photograph(index, progress)
         x = self._encode(picture.rgb)
-        times = recipe.times.draw(recipe.views, progress, generator)
+        together = self.law.together
+        times = recipe.times.draw(recipe.views // together, progress, generator).repeat_interleave(together)
         noise = draw_noise(recipe.objective, x.detach(), generator)
         direction = recipe.objective(x.detach(), self._guided.at(cameras), times, noise)
         loss = as_loss(x, direction) + self._regularizer(picture, progress)
@@ -207,7 +213,10 @@ class Lift3DRun:
     def _photograph(self, index: int, progress: float) -> tuple[Picture, Cameras]:
         recipe, generator = self.recipe, self.generator
         size = recipe.resolutions[index * len(recipe.resolutions) // recipe.steps]
-        cameras = draw(self.law, recipe.views, generator).to(self.device)
+        if self.law.together > 1:
+            cameras = draw_rings(self.law, recipe.views, self.law.together, generator).to(self.device)
+        else:
+            cameras = draw(self.law, recipe.views, generator).to(self.device)
         background = torch.rand(recipe.views, 3, generator=generator).to(self.device)
         shading = "albedo" if progress < recipe.albedo_share else "headlight"
         return self.scene.render(cameras, size, background=background, shading=shading, generator=generator), cameras
