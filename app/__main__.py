@@ -26,6 +26,7 @@ COMMANDS = {
     "samplers": ("app.sample:Samplers", "list the samplers"),
     "evaluate": ("app.evaluate:Evaluate", "score assets against exact shapes, or a teacher"),
     "teachers": ("app.commands:Teachers", "list the teachers"),
+    "doctor": ("app.doctor:Doctor", "look at this machine, and test that everything works on it"),
     "words": ("app.commands:Words", "list the words that the embedded teacher knows"),
 }
 

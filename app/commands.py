@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from app.errors import UserError, blamed_on_input
 from app.teachers import TEACHERS, check, usual
 from guidance.teachers.families import known
-from guidance.teachers.loading import Loading
+from guidance.teachers.loading import USUAL, Loading
 from guidance.vocabulary import load_vocabulary
 
 
@@ -40,7 +40,7 @@ class Generate:
     """Scale of classifier-free guidance: higher follows the prompt harder, lower gives softer colors; 1 is off."""
     out: Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/PROMPT-SEED)")] = None
     """Folder of the run; new or empty."""
-    loading: OmitArgPrefixes[Loading] = Loading()
+    loading: OmitArgPrefixes[Loading] = USUAL
     """How the teacher is opened."""
 
     def __call__(self) -> int:

@@ -103,8 +103,8 @@ def lines(recipe: Lift3D, name: str, loading: Loading) -> list[str]:
     told.append(f"time: about {_duration(found.seconds)} for {recipe.steps} steps")
     if found.peak > free:
         told.append(
-            "that is more memory than is free: try --dtype float16, --offload, --attention-slicing or --vae-tiling; a step "
-            "that fails is tried again with fewer views, samples and pixels"
+            "that is more memory than is free: try --dtype float16, --offload, --attention-slicing or --vae-tiling; "
+            "a step that fails is tried again with fewer views, samples and pixels"
         )
     return told
 

@@ -12,7 +12,7 @@ from app.teachers import oracle_side
 from distill.recipe_json import recipe_to_json
 from distill.recipes.lift3d import Lift3D
 from guidance.teachers.embedded import embedded_folder
-from guidance.teachers.loading import Loading
+from guidance.teachers.loading import USUAL
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Evaluation:
         """All that a figure depends on beside prompt and seed, ready for JSON."""
         recipe = json.loads(recipe_to_json(self.recipe(self.prompts[0], 0)))
         own = embedded_folder() if self.teacher == "embedded" else Path(self.teacher)
-        checkpoint = folder_of(self.teacher, Loading())
+        checkpoint = folder_of(self.teacher, USUAL)
         inside = sorted(p for p in checkpoint.iterdir() if p.is_dir()) if checkpoint else []
         folders = [checkpoint or own, *inside]
         return {

@@ -30,10 +30,8 @@ def memory_of(device: torch.device) -> Memory:
 def describe() -> list[str]:
     """A line for the processor and the main memory, and one for each GPU."""
     memory = memory_of(torch.device("cpu"))
-    lines = [
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores, {memory.total / GIB:.0f} GiB of memory, "
-        f"{memory.free / GIB:.0f} free"
-    ]
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+    lines = [f"{system}, {memory.total / GIB:.0f} GiB of memory, {memory.free / GIB:.0f} free"]
     for index in range(torch.cuda.device_count()):
         there = torch.cuda.get_device_properties(index)
         lines.append(f"GPU {index}: {there.name}, {there.total_memory / GIB:.0f} GiB")

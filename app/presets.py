@@ -10,7 +10,7 @@ from distill.recipes.lift3d import Lift3D
 from guidance import objectives
 from guidance.objectives.sds import SDS
 from guidance.teachers.families import Family
-from guidance.teachers.loading import Loading
+from guidance.teachers.loading import USUAL, Loading
 from guidance.times import Times
 from nerf.encoding import HashGrid
 
@@ -69,7 +69,7 @@ def asked_for(
     steps: int | None = None,
     objective: str | None = None,
     guidance: float | None = None,
-    loading: Loading = Loading(),
+    loading: Loading = USUAL,
 ) -> Lift3D:
     """The recipe of a prompt with the teacher called `teacher`: the preset, and what a command overrides of it.
 
@@ -83,7 +83,7 @@ def asked_for(
 
 
 def suited(recipe: Lift3D, family: Family) -> Lift3D:
-    """`recipe` for a checkpoint of `family`: the objective, scale and times of the literature that distills such models,
+    """`recipe` for a checkpoint of `family`: objective, scale and times of the literature that distills such models,
     twice the pixels, and as many views as it looks at together. Starting points: nobody measured them here."""
     objective = SDS(family.weighting, family.rescale)
     return replace(

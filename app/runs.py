@@ -38,7 +38,7 @@ from distill.recipe_json import from_data, recipe_from_json, recipe_to_json, to_
 from guidance.teacher import Teacher
 from guidance.teachers.diffusion import open_checkpoint
 from guidance.teachers.embedded import embedded_folder, load_teacher
-from guidance.teachers.loading import Loading
+from guidance.teachers.loading import USUAL, Loading
 
 CONFIG, RESULTS, ERRORS = "config.json", "run.json", "error.log"
 
@@ -50,14 +50,14 @@ class Job:
 
     recipe: Recipe
     teacher: str | None
-    loading: Loading = Loading()
+    loading: Loading = USUAL
 
     def __post_init__(self) -> None:
         if not -(2**63) <= self.recipe.seed < 2**64:
             raise ValueError(f"seed must be a whole number of 64 bits, got {self.recipe.seed}")
 
     def to_json(self) -> str:
-        loading = {} if self.loading == Loading() else {"loading": to_data(self.loading, "loading")}
+        loading = {} if self.loading == USUAL else {"loading": to_data(self.loading, "loading")}
         recipe = json.loads(recipe_to_json(self.recipe))
         return json.dumps({"teacher": self.teacher, **loading, "recipe": recipe}, indent=2) + "\n"
 
@@ -74,7 +74,7 @@ class Job:
                     raise ValueError("needs exactly the entries teacher and recipe")
                 if not isinstance(data["teacher"], str | None):
                     raise ValueError(f"teacher: expected a name, got {data['teacher']!r:.60}")
-                loading = from_data(data["loading"], "loading") if "loading" in data else Loading()
+                loading = from_data(data["loading"], "loading") if "loading" in data else USUAL
                 if not isinstance(loading, Loading):
                     raise ValueError(f"loading: expected a Loading, got a {type(loading).__name__}")
                 return Job(recipe_from_json(json.dumps(data["recipe"])), data["teacher"], loading)
@@ -147,7 +147,7 @@ def _numbered(parent: Path, name: str) -> Path:
     raise AssertionError("counting ends nowhere")
 
 
-def open_teacher(name: str, device: torch.device, loading: Loading = Loading()) -> Teacher:
+def open_teacher(name: str, device: torch.device, loading: Loading = USUAL) -> Teacher:
     """The teacher that `teachers.check` let pass, on `device`. ValueError, in one line, where it cannot be opened."""
     side = oracle_side(name)
     if side:

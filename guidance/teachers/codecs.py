@@ -77,15 +77,10 @@ def reduction(vae: Any) -> int:
 
 
 def latents_of(vae: Any, side: int) -> Latents:
-    """The codec of a VAE for pictures of `side` pixels. ValueError where the VAE cannot halve them often enough.
-
-    A VAE that says it overflows in 16 bits (`force_upcast`, as that of SDXL) is moved to float32.
-    """
+    """The codec of a VAE for pictures of `side` pixels. ValueError where the VAE cannot halve them often enough."""
     factor, config = reduction(vae), vae.config
     if side % factor:
         raise ValueError(f"this checkpoint's VAE wants pictures whose side is a multiple of {factor}, got {side}")
-    if config.get("force_upcast") and vae.dtype == torch.float16:
-        vae.to(torch.float32)
     center = config.get("latents_mean") or [config.get("shift_factor") or 0.0]
     spread = torch.tensor(config.get("latents_std") or [1.0])
     columns = (torch.tensor(center), config.scaling_factor / spread)

@@ -20,7 +20,7 @@ from samplers.prediction import Prediction
 from samplers.schedule import NoiseSchedule
 
 Evaluate = Callable[[nn.Module, Tensor, Tensor, Rows], Tensor]
-"""(network, x (b, C, H, W), clock (b,), rows) -> its output (b, C or more, H, W); more channels are a learned variance."""
+"""(network, x (b, C, H, W), clock (b,), rows) -> its output (b, C or 2 C, H, W); the second half is a variance."""
 
 
 @dataclass(frozen=True, eq=False)

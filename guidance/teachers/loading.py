@@ -49,6 +49,9 @@ class Loading:
             raise ValueError(f"elevation_deg must be between -90 and 90, got {self.elevation_deg}")
 
 
+USUAL = Loading()
+
+
 def cache_folder() -> Path:
     """Where embedded prompts are kept: SCORELIFT_CACHE, or the user's own cache folder."""
     named = os.environ.get("SCORELIFT_CACHE")

@@ -122,9 +122,9 @@ def read_network(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
         with device:
             network: Any = UNet2DConditionModel(**settings)
         if device.type != "meta":
-            weights = {
-                name: value for path in sorted(folder.glob("*.safetensors")) for name, value in load_file(path).items()
-            }
+            weights: dict[str, Tensor] = {}
+            for path in sorted(folder.glob("*.safetensors")):
+                weights |= load_file(path)
             renamed = {name.replace("camera_embed.", "label_emb.0."): value for name, value in weights.items()}
             prefixed = {f"model.diffusion_model.{name}": value for name, value in renamed.items()}
             network.load_state_dict(convert_ldm_unet_checkpoint(prefixed, settings))

@@ -1,4 +1,4 @@
-"""The process of a diffusion checkpoint, from its own scheduler: schedule, kind of prediction, and the network's clock."""
+"""The process of a diffusion checkpoint, from its own scheduler: schedule, kind of prediction, the network's clock."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ class Process:
     late: float
 
     def clock(self, t: Tensor) -> Tensor:
-        """What the network reads at times `t`: float32, computed in float64 on the host, so that whole steps are whole."""
+        """What the network reads at times `t`: float32, computed in float64 on the host: whole steps stay whole."""
         exact = t.to("cpu", torch.float64) * self.ticks - self.late
         return exact.clamp_min(0).float()
 

@@ -42,6 +42,13 @@ class MicroConditioned:
         return network(x, clock, text, timestep_cond=scale, added_cond_kwargs=added).sample
 
 
+def without_overflow(vae: Any) -> Any:
+    """`vae` in float32 where it is in float16 and its config says that it overflows there (`force_upcast`)."""
+    if vae.config.get("force_upcast") and vae.dtype == torch.float16:
+        vae.to(torch.float32)
+    return vae
+
+
 def blank(network: Any, codec: Codec, count: int) -> Rows:
     """Rows of the right shapes and no content."""
     told = network.config.projection_class_embeddings_input_dim - 6 * network.config.addition_time_embed_dim
@@ -50,7 +57,7 @@ def blank(network: Any, codec: Codec, count: int) -> Rows:
 
 
 def open_teacher(parts: Parts) -> DiffusionTeacher:
-    network, vae = parts.part("unet"), tiled(parts.part("vae"), parts)
+    network, vae = parts.part("unet"), without_overflow(tiled(parts.part("vae"), parts))
     codec = latents_of(vae, side_of(parts, network, reduction(vae)))
     fits(network, codec.shape[0], parts)
     book = parts.book(encode, PIPELINE)

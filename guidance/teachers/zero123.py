@@ -115,10 +115,9 @@ class Posed:
 def read_projection(folder: Path, dtype: torch.dtype) -> nn.Linear:
     """ValueError, in one line, where the folder does not hold one linear layer."""
     try:
-        weights = {
-            n.removeprefix("projection."): v for p in folder.glob("*.safetensors") for n, v in load_file(p).items()
-        }
-        wide, narrow = weights["weight"].shape[1], weights["weight"].shape[0]
+        (path,) = folder.glob("*.safetensors")
+        weights = {name.removeprefix("projection."): value for name, value in load_file(path).items()}
+        narrow, wide = weights["weight"].shape
         layer = nn.Linear(wide, narrow)
         layer.load_state_dict(weights)
     except (OSError, LookupError, RuntimeError, ValueError, SafetensorError) as error:

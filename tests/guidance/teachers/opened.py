@@ -1,4 +1,4 @@
-"""The tiny checkpoints opened, once a session each, as our teachers and as the library's pipelines; nobody changes them."""
+"""The tiny checkpoints opened, once a session each, as our teachers and as the library's pipelines."""
 
 import json
 import shutil
