@@ -21,9 +21,9 @@ BACKENDS = (
 )
 # (GiB of free memory, checkpoint, why). Sizes of weights in 16 bits with room for a step.
 RECOMMENDED = (
-    (40, "stabilityai/stable-diffusion-3.5-medium", "the most exact reading of prompts"),
+    (40, "stabilityai/stable-diffusion-3.5-medium", "rectified flow, reads prompts with T5"),
     (20, "stabilityai/stable-diffusion-xl-base-1.0", "1024 pixels"),
-    (8, "ashawkey/mvdream-sd2.1-diffusers", "four views at once, so no face on every side"),
+    (8, "ashawkey/mvdream-sd2.1-diffusers", "four views at once"),
     (5, "stable-diffusion-v1-5/stable-diffusion-v1-5", "the smallest that reads any prompt"),
     (0, "embedded", "needs no download; `scorelift words` lists what it knows"),
 )

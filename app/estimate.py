@@ -14,6 +14,7 @@ from app.checkpoints import folder_of
 from app.devices import device_of
 from app.errors import one_line
 from app.hardware import GIB, memory_of, operations_per_second, synchronize
+from distill.engine import Recipe
 from distill.recipes.lift3d import Lift3D
 from guidance.teachers.diffusion import precision
 from guidance.teachers.families import parameters, recognize
@@ -83,8 +84,9 @@ def _field(recipe: Lift3D, device: torch.device) -> tuple[float, float]:
     return min(seconds) / POINTS, 4.0 * width
 
 
-def lines(recipe: Lift3D, name: str, loading: Loading) -> list[str]:
-    """The estimate in words; nothing where the teacher called `name` is no diffusion checkpoint."""
+def lines(recipe: Recipe, name: str, loading: Loading) -> list[str]:
+    """The estimate in words; nothing where the teacher called `name` is no diffusion checkpoint, or
+    the recipe makes no asset."""
     folder = folder_of(name, loading)
     if folder is None or not isinstance(recipe, Lift3D):
         return []

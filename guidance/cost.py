@@ -38,7 +38,7 @@ class _Live(TorchDispatchMode):
     """Adds up results as they come and go; views share their storage and count nothing."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.now = self.peak = self.kept = 0
 
     def __torch_dispatch__(

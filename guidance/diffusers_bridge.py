@@ -80,7 +80,7 @@ def _set(scheduler: Any, steps: int, size: int | None) -> None:
         raise ValueError("this scheduler's shift depends on the size of the picture: give size, its number of tokens")
     low, high = config.base_image_seq_len, config.max_image_seq_len
     slope = (config.max_shift - config.base_shift) / (high - low)
-    sigmas = torch.linspace(1.0, 1 / steps, steps).tolist()
+    sigmas = [1 - i * (1 - 1 / steps) / max(steps - 1, 1) for i in range(steps)]  # from 1 to 1 / steps
     scheduler.set_timesteps(sigmas=sigmas, mu=config.base_shift + slope * (size - low))
 
 

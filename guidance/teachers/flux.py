@@ -32,10 +32,11 @@ def unpacked(tokens: Tensor, height: int) -> Tensor:
     return torch.nn.functional.pixel_shuffle(tokens.mT.unflatten(2, (height // 2, -1)), 2)
 
 
-def places(height: int, width: int, like: Tensor) -> Tensor:
-    """Of the patches, (H/2 * W/2, 3): 0, row, column."""
+def places(x: Tensor) -> Tensor:
+    """Of the patches of `x` (b, C, H, W), (H/2 * W/2, 3): 0, row, column."""
+    height, width = x.shape[-2:]
     rows, columns = torch.meshgrid(torch.arange(height // 2), torch.arange(width // 2), indexing="ij")
-    return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1).to(like)
+    return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1).to(x)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Tokens:
             timestep=clock.to(x),
             guidance=guidance,
             txt_ids=torch.zeros(text.shape[1], 3).to(x),
-            img_ids=places(*x.shape[-2:], x),
+            img_ids=places(x),
         )
         return unpacked(output.sample, x.shape[-2])
 

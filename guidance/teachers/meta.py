@@ -38,11 +38,11 @@ class MetaParts:
         return read_index(self.folder)
 
     def part(self, name: str) -> Any:
-        library, kind = self.index.get(name) or (None, None)
+        library, kind = self.index.get(name) or ("", "")
         if library != "diffusers":
             return None  # what reads prompts: it is gone before the network runs
-        cls = getattr(importlib.import_module(library), kind)
-        if not issubclass(cls, nn.Module):
+        cls: Any = getattr(importlib.import_module(library), kind)
+        if nn.Module not in cls.__mro__:
             return cls.from_pretrained(str(self.folder), subfolder=name, local_files_only=True)
         config = cls.load_config(str(self.folder), subfolder=name, local_files_only=True)
         with META, quiet():

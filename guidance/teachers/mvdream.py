@@ -113,8 +113,8 @@ class Published:
 def read_network(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     """The published weights in the library's U-Net; on the meta device without them. ValueError, in one line, where
     they do not fit."""
-    from diffusers import UNet2DConditionModel
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from guidance.teachers.rows import Bind
 
 WORDS = ("tokenizer", "text_encoder", "tokenizer_2", "text_encoder_2", "tokenizer_3", "text_encoder_3")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
-BITS = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True}}
+BITS: dict[str, dict[str, Any]] = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True}}
 
 
 class Parts(Protocol):

@@ -1,6 +1,6 @@
 """Zero-1-to-3 (Liu et al. 2023, 2303.11328): a picture and the way from its camera to another one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import pi, radians
 from pathlib import Path
@@ -17,7 +17,6 @@ from guidance.teachers.diffusion import DiffusionTeacher, fits, ready, side_of, 
 from guidance.teachers.parts import Parts
 from guidance.teachers.process import read_process
 from guidance.teachers.rows import Rows
-from guidance.teachers.unconditional import nothing
 
 HALF = 0.5  # half-size of the objects it was trained on, 1 in our world
 LAW = CameraLaw(
@@ -46,34 +45,40 @@ def bind(rows: Rows, views: Views) -> Mapping[str, Tensor]:
     return {"pose": relative_pose(views, rows.tensors["elevation"]).to(rows.tensors["seen"])}
 
 
-@dataclass(frozen=True, eq=False)
 class Looker:
     """Makes rows of pictures; a prompt is the path of one, "" the condition that says nothing.
 
-    elevation: of the camera of these pictures, in radians.
+    open_encoder gives CLIP's image encoder; it is called when a picture comes and freed by `close`. elevation: of the
+    camera of these pictures, in radians.
     """
 
-    encoder: Any
-    codec: Latents
-    elevation: float
+    def __init__(self, open_encoder: Callable[[], Any], codec: Latents, elevation: float) -> None:
+        self._open, self._codec, self._elevation = open_encoder, codec, elevation
+        self._encoder: Any = None
 
-    def __call__(self, prompts: Sequence[str]) -> Rows:
-        side = self.codec.side
+    def embed(self, prompts: Sequence[str]) -> Rows:
+        side = self._codec.side
         pictures = [read_picture(Path(p), side) if p else torch.zeros(3, side, side) for p in prompts]
         return self.look(torch.stack(pictures), [bool(p) for p in prompts])
 
     @torch.no_grad()
     def look(self, pictures: Tensor, given: Sequence[bool]) -> Rows:
         """Rows of pictures (n, 3, h, w) in [0, 1]; those not `given` say nothing."""
-        keep = torch.tensor(list(given), device=self.encoder.device)
-        pictures = pictures.to(self.encoder.device)
+        if self._encoder is None:
+            self._encoder = self._open()
+        vae, encoder = self._codec.vae, self._encoder
+        pictures = pictures.to(vae.device)
         small = nn.functional.interpolate(pictures, (CLIP_SIDE, CLIP_SIDE), mode="bicubic", align_corners=True)
         normal = (small - CLIP_MEAN.to(small)) / CLIP_STD.to(small)
-        seen = self.encoder(normal.to(self.encoder.dtype)).image_embeds.float()
-        vae = self.codec.vae
-        raw = vae.encode((resized(pictures, self.codec.side) * 2 - 1).to(vae.dtype)).latent_dist.mode().float()
-        elevation = torch.full((len(pictures),), self.elevation)
-        return Rows({"seen": seen, "latent": raw, "elevation": elevation.to(seen), "given": keep}, bind)
+        seen = encoder(normal.to(encoder.dtype)).image_embeds.float()
+        # Not scaled, as these networks were trained.
+        raw = vae.encode((resized(pictures, self._codec.side) * 2 - 1).to(vae.dtype)).latent_dist.mode().float()
+        elevation = torch.full((len(pictures),), self._elevation).to(seen)
+        keep = torch.tensor(list(given), device=seen.device)
+        return Rows({"seen": seen, "latent": raw, "elevation": elevation, "given": keep}, bind)
+
+    def close(self) -> None:
+        self._encoder = None
 
 
 def read_picture(path: Path, side: int) -> Tensor:
@@ -142,7 +147,7 @@ def open_teacher(parts: Parts) -> DiffusionTeacher:
         projection = read_projection(folder / "cc_projection", parts.dtype).to(parts.device)
     else:
         projection = parts.part("cc_projection")
-    looker = Looker(parts.part("image_encoder"), codec, radians(parts.loading.elevation_deg))
-    process = read_process(parts.part("scheduler"))
+    looker = Looker(lambda: parts.part("image_encoder"), codec, radians(parts.loading.elevation_deg))
+    process, call = read_process(parts.part("scheduler")), Posed(projection)
     network = ready(network, parts)
-    return DiffusionTeacher(parts.family, network, Posed(projection), process, codec, looker, nothing, parts.dtype, LAW)
+    return DiffusionTeacher(parts.family, network, call, process, codec, looker.embed, looker.close, parts.dtype, LAW)

@@ -1,14 +1,17 @@
 """From the command line to a GLB with a diffusion checkpoint of every family, from its folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from app import checkpoints, estimate, presets, runs
 from app.__main__ import main
 from app.backoff import lighter
+from app.evaluation import Evaluation
 from app.hardware import Memory
 from app.stopping import Stop
 from app.teachers import check, find
@@ -19,7 +22,9 @@ from guidance.teachers.families import recognize
 from guidance.teachers.loading import USUAL, Loading
 from nerf.mesh_load import load
 from tests.checkpoints import checkpoint
-from tests.guidance.teachers.opened import FAMILIES, prompt
+from tests.guidance.teachers.opened import FAMILIES, copied, prompt
+
+SMALL = {"ray_step": 0.1, "mesh_resolution": 16, "faces": 100, "texture": 32, "turntable": 0}
 
 
 @pytest.fixture
@@ -41,13 +46,7 @@ def mistake(capsys, *arguments: str) -> str:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_generate_ends_in_a_mesh(here, capsys, monkeypatch, name):
     recipe = presets.asked_for
-    small = {"mesh_resolution": 16, "faces": 100, "texture": 32, "turntable": 0}
-
-    def smaller(*arguments, **options):
-        made = recipe(*arguments, **options)
-        return type(made)(**{**vars(made), **small})
-
-    monkeypatch.setattr(presets, "asked_for", smaller)
+    monkeypatch.setattr(presets, "asked_for", lambda *given, **options: replace(recipe(*given, **options), **SMALL))
     flags = ["--quality", "test", "--steps", "2", "--teacher-pixels", "32", "--out", "run"]
     assert main(["generate", prompt(name), "--teacher", str(checkpoint(name)), *flags]) == 0
     out = capsys.readouterr().out
@@ -109,20 +108,32 @@ def test_teachers_lists_the_families(capsys):
     assert "HUB_ID" in out
 
 
+def test_an_evaluation_knows_the_weights_it_was_made_with(tmp_path):
+    folder = copied("ddpm", tmp_path / "mine")
+
+    def digest() -> str:
+        return Evaluation(("a red cube",), quality="test", teacher=str(folder)).settings()["teacher_digest"]
+
+    before = digest()
+    assert digest() == before
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert digest() != before
+
+
 # Memory and time
 
 
 def test_the_estimate_follows_what_is_asked_for():
     folder = checkpoint("stable_diffusion")
     plain = presets.asked_for("a cube", 0, "test", str(folder))
-    few, many = (estimate.estimate(plain.__class__(**{**vars(plain), "views": v}), folder, USUAL) for v in (2, 8))
+    few, many = (estimate.estimate(replace(plain, views=v), folder, USUAL) for v in (2, 8))
     assert many.step > 3 * few.step
     assert many.weights == few.weights
-    weights = {
-        p: sum(f.stat().st_size for f in (folder / p).glob("*.safetensors")) for p in ("unet", "vae", "text_encoder")
-    }
-    assert few.weights == pytest.approx(weights["unet"] + weights["vae"], rel=0.05)  # headers are no weights
-    assert few.words == pytest.approx(weights["text_encoder"], rel=0.1)
+    files = {part: folder.glob(f"{part}/*.safetensors") for part in ("unet", "vae", "text_encoder")}
+    weights = {p: sum(4 * v.numel() for f in found for v in load_file(f).values()) for p, found in files.items()}
+    assert few.weights == weights["unet"] + weights["vae"]
+    assert few.words == weights["text_encoder"]
     half = estimate.estimate(plain, folder, Loading(dtype="float16"))
     assert half.weights == few.weights / 2
     assert estimate.estimate(plain, folder, Loading(offload=True)).weights < 0.6 * few.weights
@@ -153,7 +164,7 @@ def test_what_is_given_up_and_in_which_order():
     ]
     assert lighter(Quadratic()) is None
     for views, fewer in ((16, 8), (8, 4), (12, 4)):
-        found = lighter(presets.find("standard")("a cube", 0).__class__("a cube", views=views), together=4)
+        found = lighter(Lift3D("a cube", views=views), together=4)
         assert found is not None
         assert found.recipe.views == fewer
     joint = lighter(Lift3D("a cube", views=4), together=4)
@@ -171,7 +182,7 @@ def test_out_of_memory_goes_on_with_less_and_says_so(here, monkeypatch):
         return step(self, index)
 
     monkeypatch.setattr(Lift3DRun, "step", tight)
-    recipe = presets.asked_for("a red cube", 0, "test", "oracle-16", steps=12)
+    recipe = replace(presets.asked_for("a red cube", 0, "test", "oracle-16", steps=12), **SMALL)
     folder = runs.claim(runs.Job(recipe, "oracle-16"), str(here / "run"), "unused")
     events = list(runs.carry_out(folder, runs.Job.read(folder), Stop()))
     warned = [e for e in events if isinstance(e, Warned)]
@@ -192,6 +203,8 @@ def test_nothing_left_to_give_up_is_one_line(here, capsys, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Lift3DRun, "step", full)
-    told = mistake(capsys, "generate", "a red cube", "--quality", "test", "--out", "run")
-    assert "out of memory; close other programs" in told
+    assert main(["generate", "a red cube", "--quality", "test", "--out", "run"]) == 2
+    *gave_up, last = capsys.readouterr().err.splitlines()
+    assert "scorelift: out of memory; close other programs" in last
+    assert len(gave_up) == 2  # views, then samples
     assert runs.Job.read(here / "run").recipe.views == 1

@@ -11,6 +11,7 @@ from torch import Tensor
 from guidance.diffusers_bridge import grid_of
 from guidance.objective import as_loss
 from guidance.objectives.sds import SDS
+from guidance.prompts import guide
 from guidance.teacher import Guided
 from guidance.teachers.diffusion import fits, open_checkpoint, precision
 from guidance.teachers.loading import USUAL, Loading
@@ -212,6 +213,32 @@ def test_encoders_are_gone_when_the_network_runs():
     assert book.open
     teacher(torch.randn(1, 4, 16, 16), 0.5, rows)
     assert not book.open
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", FAMILIES)
+def test_view_words_negatives_and_rescale_work_on_all(name):
+    """A negative and view negatives change the direction; without them it is that of plain guidance."""
+    teacher, views = opened(name), orbit(4, elevation=0.2, distance=2.5, fov=0.7)
+    generator = torch.Generator().manual_seed(6)
+    x, noise = (
+        torch.randn(4, *teacher.shape, generator=generator),
+        torch.randn(1, 4, *teacher.shape, generator=generator),
+    )
+    negative = {"dit": "tench", "zero123": ""}.get(name, "a blue ball")
+    view_negatives = 1.0 if teacher.cameras is None else 0.0
+    objective, t = SDS(weighting="x0", rescale=0.5), torch.full((4,), 0.5, dtype=torch.float64)
+
+    def direction(**options: Any) -> Tensor:
+        return objective(x, guide(teacher, prompt(name), scale=5.0, **options).at(views), t, noise).grad
+
+    plain, pushed = direction(), direction(negative=negative, perp_neg=view_negatives)
+    assert bool(pushed.isfinite().all())
+    reads = teacher.family.reads
+    assert torch.allclose(plain, pushed, atol=1e-6) is (reads in ("nothing", "picture"))
+    rows = next(iter(guide(teacher, prompt(name), scale=5.0).at(views).cond.tensors.values()))
+    differ = not torch.equal(rows[0], rows[2])  # from the front, from behind
+    assert differ is (reads == "text" and teacher.cameras is None)
 
 
 def test_a_distillation_can_start_from_a_copy():
