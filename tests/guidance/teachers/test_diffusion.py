@@ -235,7 +235,7 @@ def test_view_words_negatives_and_rescale_work_on_all(name):
     plain, pushed = direction(), direction(negative=negative, perp_neg=view_negatives)
     assert bool(pushed.isfinite().all())
     reads = teacher.family.reads
-    assert torch.allclose(plain, pushed, atol=1e-6) is (reads in ("nothing", "picture"))
+    assert torch.allclose(plain, pushed, rtol=0, atol=1e-4) is (reads in ("nothing", "picture"))
     rows = next(iter(guide(teacher, prompt(name), scale=5.0).at(views).cond.tensors.values()))
     differ = not torch.equal(rows[0], rows[2])  # from the front, from behind
     assert differ is (reads == "text" and teacher.cameras is None)
