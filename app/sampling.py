@@ -32,7 +32,6 @@ from samplers.statistics import DenoisingStatistics
 from samplers.types import Sampler
 
 CHUNK = 16  # pictures drawn at once
-EDGE = 1e-3  # teachers are trained this far from both ends
 ELEVATION_DEG = 20.0
 SHEET, RECORD = "pictures.png", "sample.json"
 
@@ -75,18 +74,18 @@ def draw(asked: Sample, name: str, guidance: float) -> int:
 
 
 def make_grid(name: str, schedule: NoiseSchedule, steps: int, measured: Measured) -> Tensor:
-    """The grid called `name` from noise to t = 0. It starts just below t = 1 where that is pure noise, at which no
-    teacher was trained. ValueError where it cannot have so many steps."""
-    start = 1.0 if math.isfinite(float(schedule.lam(1.0))) else 1 - EDGE
+    """The grid called `name` from noise to t = 0, within `grids.trained_range`. ValueError where it cannot have so many
+    steps."""
+    start, end = grids.trained_range(schedule)
     match name:
         case _ if steps == 1:
             grid = grids.uniform_t(1, start=start)
         case "lambda":
-            grid = grids.to_clean(grids.uniform_lam(schedule, steps - 1, start=start, end=EDGE))
+            grid = grids.to_clean(grids.uniform_lam(schedule, steps - 1, start=start, end=end))
         case "karras":
-            grid = grids.to_clean(grids.karras(schedule, steps - 1, start=start, end=EDGE))
+            grid = grids.to_clean(grids.karras(schedule, steps - 1, start=start, end=end))
         case "dynamic_programming":
-            grid = dynamic_programming(schedule, measured(), steps, start=start, end=EDGE)
+            grid = dynamic_programming(schedule, measured(), steps, start=start, end=end)
         case "uniform":
             grid = grids.uniform_t(steps, start=start)
         case "quadratic":

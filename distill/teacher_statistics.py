@@ -9,13 +9,13 @@ from distill.catalog.captions import phrase
 from distill.catalog.pictures import render_bank
 from distill.sources import colored
 from guidance.teacher import Guided, Teacher
-from samplers.grids import to_clean, uniform_lam
+from samplers.grids import to_clean, trained_range, uniform_lam
 from samplers.methods.dpmpp import DPMSolverPP
 from samplers.statistics import DenoisingStatistics, estimate
 from samplers.types import Denoiser, last
 
 COUNT, BATCH = 64, 32
-STEPS, EDGE = 25, 1e-3
+STEPS = 25
 
 
 @torch.no_grad()
@@ -48,8 +48,9 @@ def _own(
 ) -> Iterator[tuple[Denoiser, Tensor]]:
     null = teacher.embed([""])
     denoise = Guided(teacher, null, null, 1.0)
-    grid = to_clean(uniform_lam(teacher.schedule, STEPS - 1, start=1 - EDGE, end=EDGE))
+    start, end = trained_range(teacher.schedule)
+    grid = to_clean(uniform_lam(teacher.schedule, STEPS - 1, start=start, end=end))
     for index in torch.arange(count).split(BATCH):
         eps = torch.randn(len(index), *teacher.shape, generator=generator).to(device)
-        start = float(teacher.schedule.sigma(1 - EDGE)) * eps
-        yield denoise, last(DPMSolverPP()(denoise, teacher.schedule, start, grid))
+        noise = float(teacher.schedule.sigma(start)) * eps
+        yield denoise, last(DPMSolverPP()(denoise, teacher.schedule, noise, grid))

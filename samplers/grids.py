@@ -3,7 +3,7 @@
 Grids that are even in noise level cannot reach t = 0; `to_clean` adds that last step.
 """
 
-from math import exp, inf
+from math import exp, inf, isfinite, log
 from typing import Literal, NamedTuple
 
 import torch
@@ -101,6 +101,17 @@ def tabulated(
 def shift(grid: Tensor, factor: float) -> Tensor:
     """Times moved toward noise by factor > 1: t' = f t / (1 + (f - 1) t) (Esser et al. 2024, 2403.03206, eq 23)."""
     return factor * grid / (1 + (factor - 1) * grid)
+
+
+def trained_range(schedule: NoiseSchedule) -> tuple[float, float]:
+    """The times from which to sample a network and from which to make its last step, to t = 0.
+
+    Networks are trained between 1e-3 and 1 - 1e-3 where the ends are pure noise and nearly clean data; a process whose
+    noise at 1e-3 is still more than 0.02 is followed down to 0.002 (Karras et al. 2022, 2206.00364, table 1).
+    """
+    start = 1.0 if isfinite(float(schedule.lam(1.0))) else 1 - 1e-3
+    end = 1e-3 if float(schedule.lam(1e-3)) >= -log(0.02) else float(schedule.t_of_lam(-log(0.002)))
+    return start, end
 
 
 def to_clean(grid: Tensor) -> Tensor:

@@ -12,14 +12,15 @@ from torch.nn.functional import softplus
 
 from distill.checkpoint import require_keys
 from distill.engine import RunFailed
-from distill.recipes.denoiser import EDGE, rate_factor
+from distill.recipes.denoiser import rate_factor
 from distill.sources import Batch, Source, open_source
 from distill.students import EMA
+from distill.times import even_times
 from guidance.networks.critic import Critic
 from guidance.teacher import Guided, Teacher
 from guidance.teachers.embedded import VOCABULARY, EmbeddedTeacher, PromptRows, embedded_folder
 from guidance.trained_discriminator import TrainedDiscriminator, build_critic, save_discriminator
-from samplers.grids import to_clean, uniform_lam
+from samplers.grids import to_clean, trained_range, uniform_lam
 from samplers.methods.dpmpp import DPMSolverPP
 from samplers.types import last
 
@@ -184,8 +185,9 @@ class DiscriminatorRun:
         told, schedule = self.source.batch(self.recipe.batch, self.generator), self.teacher.schedule
         rows = self._rows(told)
         eps = torch.randn(len(rows), *self.teacher.shape, generator=self.generator).to(self.device)
-        grid = to_clean(uniform_lam(schedule, max(1, self.recipe.fake_steps - 1), start=1 - EDGE, end=EDGE))
-        x = float(schedule.sigma(1 - EDGE)) * eps
+        start, end = trained_range(schedule)
+        grid = to_clean(uniform_lam(schedule, max(1, self.recipe.fake_steps - 1), start=start, end=end))
+        x = float(schedule.sigma(start)) * eps
         x = last(DPMSolverPP()(Guided(self.teacher, rows, rows, 1.0), schedule, x, grid))
         return Batch(self.teacher.decode(x).half().cpu(), told.text, told.camera)
 
@@ -196,4 +198,4 @@ class DiscriminatorRun:
         return Batch(every[0][index].float(), every[1][index], every[2][index])
 
     def _times(self) -> Tensor:
-        return torch.rand(self.recipe.batch, generator=self.generator, dtype=torch.float64).clamp(EDGE, 1 - EDGE)
+        return even_times(self.teacher.schedule, self.recipe.batch, self.generator)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from distill.checkpoint import require_keys
 from distill.engine import RunFailed
-from distill.recipes.denoiser import EDGE, rate_factor
+from distill.recipes.denoiser import rate_factor
 from distill.sources import Source, open_source
 from distill.students import EMA
+from distill.times import even_times
 from guidance.networks.precondition import Preconditioner
 from guidance.networks.variance import VarianceNet, build_variance
 from guidance.teacher import Teacher
@@ -100,7 +101,7 @@ class VarianceHeadRun:
         drop = torch.rand(recipe.batch, generator=generator)[:, None] < recipe.drop
         text = torch.where(drop, self.network.text.null_row(), batch.text).to(self.device)
         camera = torch.where(drop, torch.zeros(4), batch.camera).to(self.device)
-        times = torch.rand(recipe.batch, generator=generator, dtype=torch.float64).clamp(EDGE, 1 - EDGE)
+        times = even_times(self.schedule, recipe.batch, generator)
         x0 = (batch.pictures * 2 - 1).to(self.device)
         eps = torch.randn(x0.shape, generator=generator).to(self.device)
         loss = self.loss(x0, eps, times, text, camera)

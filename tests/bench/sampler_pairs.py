@@ -39,13 +39,14 @@ def made(kind: str, **settings: Any) -> Callable[[], Any]:
     return partial(getattr(diffusers, kind), timestep_spacing="trailing", **settings)
 
 
-MULTI, SINGLE = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
+MULTI = "DPMSolverMultistepScheduler"
+SINGLE = partial(diffusers.DPMSolverSinglestepScheduler, lower_order_final=True)
 PAIRS = (
     Pair("ddim", DDIM(), made("DDIMScheduler", clip_sample=False)),
     Pair("ddpm", DDPM(), made("DDPMScheduler", clip_sample=False), draws=True),
     Pair("dpmpp 2M", DPMSolverPP(), made(MULTI)),
     Pair("dpmpp 3M", DPMSolverPP(memory=3), made(MULTI, solver_order=3)),
-    Pair("dpmpp 2S", DPMSolverPP(singlestep=True), made(SINGLE, solver_order=2, lower_order_final=True)),
+    Pair("dpmpp 2S", DPMSolverPP(singlestep=True), SINGLE),
     Pair(
         "dpm_solver 2M",
         DPMSolver(multistep=True),

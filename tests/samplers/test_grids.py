@@ -60,6 +60,15 @@ def test_shift_is_one_log_snr_offset():
     torch.testing.assert_close(lam(grids.shift(grid, 3.0)), lam(grid) - np.log(3), rtol=1e-12, atol=1e-12)
 
 
+@each_schedule
+def test_sampling_starts_in_noise_and_ends_nearly_clean(schedule: NoiseSchedule):
+    start, end = grids.trained_range(schedule)
+    assert start >= 1 - 1e-3
+    assert np.isfinite(float(schedule.lam(start)))
+    assert 0.001 < float(schedule.sigma(end) / schedule.alpha(end)) * 1.001 < 0.0201
+    assert end == pytest.approx(2.5e-5 if isinstance(schedule, EDM) else 1e-3, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

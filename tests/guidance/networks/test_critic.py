@@ -11,7 +11,7 @@ def critic() -> Critic:
     torch.manual_seed(0)
     made = Critic(SIZE, WordText(SIZE.text)).double()
     torch.nn.init.normal_(made.head.weight)
-    return made
+    return made.requires_grad_(False)
 
 
 def inputs(count: int = 3) -> list[torch.Tensor]:
