@@ -21,7 +21,8 @@ def lines() -> list[str]:
         variants = kind.variants()
         orders = sorted({variant.order for variant in variants} - {0})
         calls = sorted({cost for variant in variants if (cost := calls_a_step(variant)) is not None})
-        noise = {True: "always", False: "never"}.get(all_alike([v.stochastic for v in variants]), "by choice")
+        draws = {variant.stochastic for variant in variants}
+        noise = "by choice" if len(draws) == 2 else "always" if True in draws else "never"
         cells = (_span(orders) or "exact", _span(calls) or "adaptive", noise, paper(kind))
         found.append(f"{name:20} {cells[0]:6} {cells[1]:10} {cells[2]:9} {cells[3]}".rstrip())
         settings = choices(kind)
@@ -37,11 +38,6 @@ def calls_a_step(sampler: Any) -> int | None:
     grid = to_clean(uniform_lam(EDM(), STEPS - 1))
     calls = sampler.nfe(EDM(), grid)
     return None if calls is None else round(calls / STEPS)
-
-
-def all_alike(values: list[bool]) -> bool | None:
-    """The value that all have, None where they differ."""
-    return values[0] if len(set(values)) == 1 else None
 
 
 def paper(kind: type) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from guidance.discriminator import Discriminator
@@ -65,7 +65,7 @@ def load_discriminator(folder: Path, device: torch.device) -> TrainedDiscriminat
     try:
         card = Card.from_json(json.loads((folder / CARD).read_text(encoding="utf-8")))
         critic = build_critic(card.size, card.text, folder / VOCABULARY if card.text == "slots" else None)
-        critic.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
+        critic.load_state_dict({name: tensor.float() for name, tensor in load((folder / WEIGHTS).read_bytes()).items()})
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"{folder} is no whole discriminator of this version ({reason}); train it again") from error

@@ -27,7 +27,8 @@ class VarianceNet(nn.Module):
         self.norm = nn.GroupNorm(fine // 16, fine)
         self.out = nn.Conv2d(fine, size.channels * self.patch**2, 3, padding=1)
         nn.init.zeros_(self.out.weight)
-        nn.init.constant_(self.out.bias, -2.0)  # a fresh head says 0.13 everywhere
+        if self.out.bias is not None:
+            nn.init.constant_(self.out.bias, -2.0)  # a fresh head says 0.13 everywhere
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         h = F.silu(self.norm(self.block(self.stem(features), condition)))
@@ -36,4 +37,5 @@ class VarianceNet(nn.Module):
 
 def build_variance(size: UNetSize) -> VarianceNet:
     """A fresh head in the layout of the network that it reads."""
-    return VarianceNet(size).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (torch's stub)
+    net = VarianceNet(size)
+    return net.to(memory_format=torch.channels_last)  # pyright: ignore (torch's stub lacks it)
