@@ -3,9 +3,9 @@
 `objects` is data (part tables, colors), `truth` turns a caption into exact solids, `captions` phrases and draws them,
 `pictures` renders banks of them for training, `oracle` is the teacher that knows the truth.
 
-Conventions: a thing has up to three color slots, a caption one thing or one on another; a fixed tenth of the
-combinations is held out by hash and never trained on.
+Conventions: a thing has up to three color slots and perhaps a pattern, a caption one thing or two in a relation; a
+fixed tenth of the combinations is held out by hash and never trained on.
 
-How to add an object: append a `CatalogObject` to `objects.OBJECTS`, run `python -m distill.catalog.captions`, and run
-the catalog tests. New words need a teacher trained on them before `generate` can draw them.
+How to add an object: append a `CatalogObject` to the file of its theme in `objects/` and run the catalog tests. New
+words need a teacher trained on them before `generate` can draw them: `.github/CONTRIBUTING.md` says how.
 """

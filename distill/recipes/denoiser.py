@@ -154,7 +154,7 @@ class DenoiserRun:
             valid_for=("sample", "generate", "distill"),
             notes={name: getattr(recipe, name) for name in TOLD},
         )
-        self.precondition = Preconditioner(recipe.predicts, self.card.data_std)
+        self.precondition = Preconditioner(recipe.predicts, self.card.data_std, self.card.prior_std)
         fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.network), lr=recipe.learning_rate, betas=(0.9, 0.99), fused=fused

@@ -146,7 +146,7 @@ class FeatureField(nn.Module):
 def sampled(volume: Tensor, points: Tensor) -> Tensor:
     """Volumes (n, c, D^3) over [-1, 1]^3, read trilinearly at points (n, H, K, 3): (n, H, K, c)."""
     side = round(volume.shape[-1] ** (1 / 3))
-    cube = volume.unflatten(-1, (side, side, side))
+    cube = volume.reshape(*volume.shape[:2], side, side, side)
     found = F.grid_sample(cube, points[:, None], padding_mode="border", align_corners=False)
     return found[:, :, 0].movedim(1, -1)
 

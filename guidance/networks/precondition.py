@@ -8,6 +8,7 @@ weight 1 / c_out^2 (Karras et al. 2022, 2206.00364, table 1) has cancelled again
 variance-exploding process it is the 1 / sigma^2 that Song et al. 2021 (2011.13456) write in front of the score loss.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,8 +37,9 @@ class Preconditioner:
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise ValueError(f"unknown prediction form {self.form!r}; known: {', '.join(FORMS)}")
-        if self.data_std <= 0:
-            raise ValueError(f"data_std must be positive, got {self.data_std}")
+        for name in ("data_std", "prior_std"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
     def _variance(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         return (alpha * self.data_std) ** 2 + sigma**2

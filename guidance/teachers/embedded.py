@@ -75,7 +75,8 @@ def camera_rows(views: Views) -> Tensor:
 class Card:
     """What `teacher.json` says.
 
-    text: "slots" or "words". valid_for: subset of sample, generate, distill. notes: how it was made, what was measured.
+    text: "slots" or "words". data_std, prior_std: see `Preconditioner`. valid_for: subset of sample, generate, distill.
+    notes: how it was made, what was measured.
     sampler: the only one that it answers to, as a consistency model does; None for any.
     variance: what its head for variances learned; None where it has none.
     """
@@ -90,8 +91,10 @@ class Card:
     notes: Mapping[str, Any]
     sampler: str | None = None
     variance: Moment | None = None
+    prior_std: float = 0.1
 
     def __post_init__(self) -> None:
+        Preconditioner(self.form, self.data_std, self.prior_std)  # refuses what no network was trained for
         if self.variance not in (None, *get_args(Moment)):
             raise ValueError(f"unknown moment {self.variance!r} of a head; known: {', '.join(get_args(Moment))}")
 
@@ -102,6 +105,7 @@ class Card:
             "schedule": self.schedule.to_json(),
             "prediction": self.form,
             "data_std": self.data_std,
+            "prior_std": self.prior_std,
             "network": asdict(self.size),
             "text": self.text,
             "cameras": self.cameras.to_json() if self.cameras else None,
@@ -125,8 +129,9 @@ class Card:
             data["data_std"],
             tuple(data["valid_for"]),
             data["notes"],
-            data.get("sampler"),  # cards of an older version have neither
+            data.get("sampler"),  # cards of an older version have none of these
             data.get("variance"),
+            data.get("prior_std", 0.1),
         )
 
 
@@ -147,7 +152,7 @@ class EmbeddedTeacher:
         self.schedule = card.schedule
         self.shape = (card.size.channels, card.size.side, card.size.side)
         self.cameras = card.cameras
-        self._precondition = Preconditioner(card.form, card.data_std)
+        self._precondition = Preconditioner(card.form, card.data_std, card.prior_std)
 
     def embed(self, prompts: Sequence[str]) -> PromptRows:
         """Rows of prompts; ValueError in one line names what a prompt says that this teacher does not know."""
@@ -183,11 +188,17 @@ class EmbeddedTeacher:
 
 
 def build_network(
-    size: UNetSize, text: str, form: Form, vocabulary: Vocabulary | None = None, *, data_std: float = 0.5
+    size: UNetSize,
+    text: str,
+    form: Form,
+    vocabulary: Vocabulary | None = None,
+    *,
+    data_std: float = 0.5,
+    prior_std: float = 0.1,
 ) -> Network:
     """A fresh network with the text encoder "slots" (of a vocabulary, the embedded teacher's where none is given) or
     "words", in channels-last layout: a `SceneUNet` for the form "posterior", a plain `UNet` for the others. `data_std`
-    is the card's."""
+    and `prior_std` are the card's."""
     encoders = {
         "slots": lambda: SlotText(vocabulary or load_vocabulary(), size.text),
         "words": lambda: WordText(size.text),
@@ -198,7 +209,7 @@ def build_network(
     if form != "posterior":
         network: Network = UNet(size, encoder)
     elif isinstance(encoder, SlotText):
-        network = SceneUNet(size, encoder, data_std=data_std)
+        network = SceneUNet(size, encoder, data_std=data_std, prior_std=prior_std)
     else:
         raise ValueError("the form posterior draws the catalog's things; pictures of your own take another, such as v")
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (torch's stub lacks it)
@@ -254,7 +265,8 @@ def load_teacher(folder: Path, device: torch.device) -> EmbeddedTeacher:
     try:
         card = _read_card(folder / CARD)
         words = load_vocabulary(folder / VOCABULARY) if card.text == "slots" else None
-        network = build_network(card.size, card.text, card.form, words, data_std=card.data_std)
+        spread = {"data_std": card.data_std, "prior_std": card.prior_std}
+        network = build_network(card.size, card.text, card.form, words, **spread)
         weights: dict[str, Tensor] = {}
         for path in sorted(folder.glob(WEIGHTS)):
             weights |= load_file(path)

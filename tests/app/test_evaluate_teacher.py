@@ -11,10 +11,12 @@ from app import runs
 from app.__main__ import main
 from app.runs import Job
 from distill.catalog import pictures
+from distill.catalog.captions import VOCABULARY as CATALOG
+from distill.catalog.captions import vocabulary_data
 from distill.denoising_error import LEVELS, denoising_error, held_out_bank
 from distill.recipes.quadratic import Quadratic
 from guidance.networks.unet import UNetSize
-from guidance.teachers.embedded import VOCABULARY, Card, build_network, embedded_folder, load_teacher, save_teacher
+from guidance.teachers.embedded import VOCABULARY, Card, build_network, load_teacher, save_teacher
 from guidance.vocabulary import load_vocabulary
 from samplers.schedule import RectifiedFlow
 
@@ -28,9 +30,9 @@ def run(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pictures, "SHARD", 120)
     folder = runs.claim(Job(Quadratic(), None), "run", "unused")
-    words = (embedded_folder() / VOCABULARY).read_text(encoding="utf-8")
     torch.manual_seed(0)
-    save_teacher(folder / "teacher", CARD, build_network(SIZE, "slots", CARD.form), words)
+    network = build_network(SIZE, "slots", CARD.form, CATALOG)
+    save_teacher(folder / "teacher", CARD, network, json.dumps(vocabulary_data()))
     return folder
 
 

@@ -7,8 +7,6 @@ Writes results/assets_TEACHER.json, .md, .png and _portraits.png.
 
 import argparse
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,10 +15,12 @@ from app.asset_scores import draw_sheet
 from app.evaluation import Evaluation
 from app.score_file import ScoreRow
 from app.scoring import carry_out
-from distill.catalog.captions import SUPPORTS, VOCABULARY, Layout, draw, has_combination, phrase
+from distill.catalog.captions import VOCABULARY, draw, phrase
 from distill.catalog.objects import OBJECTS
+from distill.catalog.objects.plain import PLAIN
 from distill.evaluation import means, true_pictures
-from guidance.vocabulary import PATTERNS, RELATIONS
+from guidance.english import with_article
+from guidance.vocabulary import Caption
 from nerf import pictures
 from nerf.cameras import orbit
 from nerf.mesh_load import load
@@ -28,38 +28,35 @@ from nerf.mesh_render import render
 from nerf.mesh_textured import TexturedMesh
 from tests.bench.record import RESULTS, Value, record
 
-PLAIN = ("sphere", "cube", "cylinder", "cone", "torus", "pyramid")
+SOLIDS = {o.name for o in PLAIN}
+QUOTAS = {"solid": 3, "pair": 5, "decorated": 10, "simple": 12}  # of the held-out prompts, by `sort_of`
 PORTRAIT = orbit(12, elevation=0.35, distance=3.2, fov=0.698)[1:2]
 
 
 def held_out_prompts(seed: int = 2026) -> list[str]:
-    """30 prompts of combinations never trained on, of different kinds throughout: 3 plain solids, 12 things in their
-    usual colors but for the main one, 10 with a pattern or a part's own color in turn, 5 pairs in both relations."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def shuffled(names: Sequence[str]) -> list[str]:
-        return [names[i] for i in torch.randperm(len(names), generator=generator).tolist()]
-
-    names = [o.name for o in OBJECTS if has_combination(Layout((o.name,), ("plain",)), held_out=True)]
-    solids, things = shuffled([n for n in names if n in PLAIN])[:3], shuffled([n for n in names if n not in PLAIN])
-    parted = [n for n in things if len(VOCABULARY.objects[n]["slots"]) > 1]
-    told = [*parted[:5], *(n for n in things if n not in parted[:5])][:10]
-    things = [n for n in things if n not in told]
-    usual, pairs = things[:12], zip(things[12:17], shuffled(SUPPORTS), strict=False)
-    layouts = [Layout((n,), ("plain",)) for n in (*solids, *usual, *told[:5])]
-    layouts += [Layout((n,), (PATTERNS[1 + i % 3],)) for i, n in enumerate(told[5:])]
-    layouts += [Layout((n, m), ("plain", "plain"), RELATIONS[i % 2]) for i, (n, m) in enumerate(pairs)]
-    wanted = [False] * 15 + [True] * 5 + [False] * 10  # whether a part has a color of its own
-    return [_drawn(layout, parts, generator) for layout, parts in zip(layouts, wanted, strict=True)]
+    """Combinations never trained on, as training draws them: the first that fill QUOTAS, no thing twice."""
+    generator, left = torch.Generator().manual_seed(seed), dict(QUOTAS)
+    found: dict[str, list[str]] = {sort: [] for sort in QUOTAS}
+    shown = set[str]()
+    while any(left.values()):
+        caption = draw(generator, held_out=True)
+        sort, kinds = sort_of(caption), [t.kind for t in caption.things]
+        if left[sort] and shown.isdisjoint(kinds):
+            left[sort] -= 1
+            shown.update(kinds)
+            found[sort].append(phrase(caption))
+    return [prompt for prompts in found.values() for prompt in prompts]
 
 
-def _drawn(layout: Layout, parts: bool, generator: torch.Generator) -> str:
-    """A held-out prompt of the layout, with a part's own color or without."""
-    while True:
-        caption = draw(generator, held_out=True, layout=layout)
-        usual = tuple(replace(t, colors=VOCABULARY.thing(t.kind, t.colors[0], {}).colors) for t in caption.things)
-        if (caption.things != usual) == parts:
-            return phrase(caption)
+def sort_of(caption: Caption) -> str:
+    """A pair, a plain solid, a thing with a pattern or a part of a color of its own, or one without."""
+    if caption.relation:
+        return "pair"
+    (thing,) = caption.things
+    if thing.kind in SOLIDS:
+        return "solid"
+    usual = VOCABULARY.thing(thing.kind, thing.colors[0], {})
+    return "simple" if (thing.colors, thing.pattern) == (usual.colors, usual.pattern) else "decorated"
 
 
 def portraits(prompts: list[str], meshes: list[TexturedMesh], across: int = 4) -> torch.Tensor:
@@ -105,7 +102,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, default=0, help="make only the first so many, without recording")
     args = parser.parse_args()
     oracle = args.teacher == "oracle"
-    prompts = [f"{'an' if o.name[0] in 'aeiou' else 'a'} {o.name}" for o in OBJECTS] if oracle else held_out_prompts()
+    prompts = [with_article(o.name) for o in OBJECTS] if oracle else held_out_prompts()
     evaluation = Evaluation(tuple(prompts[: args.only or None]), 1, args.quality, args.teacher)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)

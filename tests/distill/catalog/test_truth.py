@@ -9,6 +9,8 @@ from torch import Tensor
 from distill.catalog import truth as t
 from distill.catalog.captions import SUPPORTS, VOCABULARY, Layout
 from distill.catalog.objects import COLORS, OBJECTS
+from guidance.networks import feature_field
+from guidance.networks.text import SlotText
 from guidance.vocabulary import Caption, Pattern, Relation, Thing
 from nerf import patterns
 from nerf.solids import BOX, DOME, FRUSTUM, Solids, extent, normals, reach
@@ -282,6 +284,24 @@ def test_colors_of_slots():
     spotted = (replace(things[0], pattern="spotted", second="gold"), things[1])
     expected[t.SLOTS] = "gold"
     assert torch.equal(t.slot_colors(spotted), torch.tensor([COLORS[c] for c in expected]))
+
+
+def test_the_embedded_teacher_groups_colors_as_the_truth_does():
+    """As many groups, and every one that a scene shows has the color that the teacher's network is told for it."""
+    assert (t.GROUPS, t.PAINTS) == (feature_field.GROUPS, feature_field.PAINTS)
+    text, shown = SlotText(VOCABULARY, 8), set[int]()
+    for prompt in (
+        "a red and blue striped mushroom with a gold stem on a green and pink spotted table with black legs",
+        "a checkered mug with a teal handle next to a blue car",
+        "a white cube",
+    ):
+        caption = VOCABULARY.parse(prompt)
+        told = (text.paints(text.caption_row(caption)[None])[0] + 1) / 2
+        solids = t.truth(caption)
+        groups = torch.cat([solids.group, solids.second]).unique()
+        shown |= set(groups.tolist())
+        assert torch.allclose(told[groups], t.slot_colors(caption.things)[groups], atol=1e-6)
+    assert shown == set(range(t.GROUPS))
 
 
 def test_color_at_known_points():

@@ -130,6 +130,8 @@ def test_input_has_unit_variance(schedule):
 
 
 def test_bad_settings_are_one_clear_line():
+    with pytest.raises(ValueError, match=r"prior_std must be positive, got -0\.1"):
+        Preconditioner("posterior", prior_std=-0.1)
     with pytest.raises(ValueError, match=r"data_std must be positive, got 0\.0"):
         Preconditioner("v", 0.0)
     wrong = object.__new__(Preconditioner)

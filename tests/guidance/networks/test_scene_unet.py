@@ -10,14 +10,13 @@ from guidance.networks.feature_field import GROUPS, PAINTS, THINGS, FieldSize
 from guidance.networks.scene_unet import PLACES, SceneUNet
 from guidance.networks.text import SlotText
 from guidance.networks.unet import UNetSize
-from guidance.vocabulary import RELATIONS, Caption, load_vocabulary
+from guidance.vocabulary import RELATIONS, Caption
 from samplers.schedule import VPCosine
+from tests.guidance.words import WORDS
 
-VOCABULARY = load_vocabulary()
-SIZE = UNetSize(
-    side=32, levels=(16, 32, 16), width=32, text=8, middle=0, field=FieldSize(features=4, hidden=16, samples=5)
-)
-PROMPTS = ["a red mushroom", "a blue cube on a table", "", "a teal car", ""]
+FIELD = FieldSize(cells=6, pattern_cells=8, side=16, samples=5)
+SIZE = UNetSize(side=32, levels=(16, 32, 16), width=32, text=8, middle=0, field=FIELD)
+PROMPTS = ["a striped red mushroom", "a spotted blue cube on a checkered table", "", "a green rocket", ""]
 CAMERAS = [
     (0.3, 0.2, 3.2, 0.7),
     (-2.0, -0.2, 2.0, 0.5),
@@ -29,10 +28,12 @@ LEVELS = [-12.0, -1.0, 0.5, 2.0, 12.0]
 
 
 def network(size: UNetSize = SIZE, *, trained: bool = False) -> SceneUNet:
-    """A fresh network in float64; `trained`: no layer is silent any more."""
+    """A fresh network in float64; `trained`: no layer is silent any more, and every kind has its own volume."""
     torch.manual_seed(0)
-    net = SceneUNet(size, SlotText(VOCABULARY, size.text))
+    net = SceneUNet(size, SlotText(WORDS, size.text))
     if trained:
+        for volumes in (net.field.volumes, net.field.patterns):
+            torch.nn.init.normal_(volumes, std=0.5)
         for parameter in net.parameters():
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.1)
@@ -113,6 +114,96 @@ def test_the_rest_grows_where_noise_is_weak():
         assert torch.allclose(more - less, one * math.sqrt(1 + 0.1**4 * math.exp(2 * level)))
 
 
+# The draft
+
+
+def drawn(net: SceneUNet, text: Tensor, camera: Tensor, background: Tensor) -> Tensor:
+    """What the field draws over backgrounds (b, C, 1, 1), by the definition, at twice the side of its maps."""
+    maps, paints = net.maps(text, camera), net.text.paints(text)
+    color = sum(maps.coverage[:, g, None] * (paints[:, g, :, None, None] + 1) for g in range(GROUPS)) - maps.opacity
+    return (color + (1 - maps.opacity) * background).repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def drafts() -> tuple[SceneUNet, Tensor, Tensor, Tensor]:
+    net = network(trained=True)
+    _, _, text, camera = inputs(net)
+    background = 2 * torch.rand(5, 3, 1, 1, generator=torch.Generator().manual_seed(7)).double() - 1
+    return net, text, camera, background
+
+
+def test_the_draft_of_what_the_field_draws_has_no_error():
+    """But that of the background's prior: of b, T / (T + 3) is found where T is the sum of the squared light that
+    passes."""
+    net, text, camera, background = drafts()
+    maps, x0 = net.maps(text, camera), drawn(net, text, camera, background)
+    through = 1 - maps.opacity
+    missing = background * 3 / (through.square().sum((2, 3), keepdim=True) + 3)
+    expected = (through * missing).square().mean()
+    error = net.draft_error(maps, text, x0)
+    assert error.shape == ()
+    assert torch.allclose(error, expected)
+    assert error < 0.01
+    dark = drawn(net, text, camera, -torch.ones_like(background))
+    assert net.draft_error(maps, text, dark - (x0 - dark)) > error  # colors that no background has
+    for wrong in (
+        net.draft_error(net.maps(text, camera + torch.tensor([1.0, 0, 0, 0])), text, x0),  # seen from elsewhere
+        net.draft_error(maps, text.roll(1, 1), x0),  # other colors
+        net.draft_error(maps, text, x0.flip(2)),
+        net.draft_error(replace(maps, coverage=maps.coverage.roll(1, 1)), text, x0),  # other groups
+    ):
+        assert wrong > 10 * error
+
+
+def test_a_draft_that_forgets_the_background_is_wrong():
+    """The wrong variants: over black, over gray, and over the mean color of the picture, things and all."""
+    net, text, camera, background = drafts()
+    maps, x0 = net.maps(text, camera), drawn(net, text, camera, background)
+    error = net.draft_error(maps, text, x0)
+    for color in (-torch.ones_like(background), torch.zeros_like(background), x0.mean((2, 3), keepdim=True)):
+        forgotten = (drawn(net, text, camera, color) - x0).square().mean()
+        assert forgotten > 4 * error
+
+
+def test_pictures_without_things_are_drafted_by_their_mean():
+    """Null rows: what is left is the variance of the picture's cells, and the background's shrinkage."""
+    net, text, camera, _ = (v[2:3] if isinstance(v, Tensor) else v for v in drafts())
+    x0 = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(8)).double()
+    cells = torch.nn.functional.avg_pool2d(x0, 2)
+    left = cells - cells.mean((2, 3), keepdim=True) * 256 / (256 + 3)
+    assert torch.allclose(net.draft_error(net.maps(text, camera), text, x0), left.square().mean())
+
+
+def test_the_draft_teaches_the_field_alone():
+    """Volumes, patterns, stripes and places, and nothing of the U-Net, which could learn around it."""
+    net, text, camera, background = drafts()
+    net.requires_grad_(True)
+    x0 = drawn(net, text, camera, background).detach().flip(3)
+    net.draft_error(net.maps(text, camera), text, x0).backward()
+    learned = {name for name, p in net.named_parameters() if p.grad is not None and p.grad.any()}
+    unchanged = {name for name, _ in net.named_parameters() if name.startswith("unet.")}
+    assert learned == {name for name, _ in net.named_parameters()} - unchanged
+    assert all(p.grad is None for p in net.unet.parameters())
+    assert {"field.volumes", "field.patterns", "field.stripes", "place.start"} < learned
+
+
+def test_the_draft_is_learned_by_descent():
+    """From fresh volumes, pictures of others in the same places: what is wrong falls to a tenth in a hundred steps."""
+    truth, text, camera, background = drafts()
+    x0 = drawn(truth, text, camera, background)[:1]
+    net, text, camera = network(), text[:1], camera[:1]
+    net.place.load_state_dict(truth.place.state_dict())
+    net.field.requires_grad_(True)
+    optimizer = torch.optim.Adam([net.field.volumes, net.field.patterns], lr=0.05)
+    errors = []
+    for _ in range(100):
+        error = net.draft_error(net.maps(text, camera), text, x0)
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(float(error.detach()))
+    assert errors[-1] < 0.1 * errors[0]
+
+
 # The network
 
 
@@ -136,13 +227,25 @@ def test_null_rows_and_missing_cameras_show_nothing():
 
 def test_relations_and_patterns_and_kinds_are_seen():
     net = network(trained=True)
-    cube, car = VOCABULARY.thing("cube", "red", {}), VOCABULARY.thing("car", "red", {})
-    captions = [Caption((cube, car), relation) for relation in RELATIONS]
-    captions += [Caption((car, cube), "on"), Caption((replace(cube, pattern="striped", second="red"), car), "on")]
+    cube, cone = WORDS.thing("cube", "red", {}), WORDS.thing("cone", "red", {})
+    captions = [Caption((cube, cone), relation) for relation in RELATIONS] + [Caption((cone, cube), "on")]
+    for pattern in ("striped", "checkered", "spotted"):
+        captions.append(Caption((replace(cube, pattern=pattern, second="red"), cone), "on"))
     text = torch.stack([net.text.caption_row(c) for c in captions]).double()
-    maps = net.maps(text, torch.tensor(CAMERAS[:1]).double().expand(4, -1)).stacked()
-    apart = torch.cdist(maps.flatten(1), maps.flatten(1)) + 10 * torch.eye(4)
+    count = len(captions)
+    maps = net.maps(text, torch.tensor(CAMERAS[:1]).double().expand(count, -1)).stacked()
+    apart = torch.cdist(maps.flatten(1), maps.flatten(1)) + 10 * torch.eye(count)
     assert apart.min() > 0.05
+
+
+def test_maps_may_be_made_before():
+    """They are then not made anew, and are the same to the bit."""
+    net = network(trained=True)
+    x, level, text, camera = inputs(net)
+    maps = net.maps(text, camera)
+    assert torch.equal(net(x, level, text, camera, maps), net(x, level, text, camera))
+    other = net.maps(text, camera + 0.2)
+    assert not torch.allclose(net(x, level, text, camera, other), net(x, level, text, camera), atol=0.05)
 
 
 def test_things_start_where_their_relation_puts_them():
@@ -200,7 +303,7 @@ def test_noise_beyond_all_levels_is_finite():
 
 
 def test_the_maps_may_be_finer_than_the_grid():
-    net = network(replace(SIZE, field=replace(SIZE.field, side=32)), trained=True)
+    net = network(replace(SIZE, field=replace(FIELD, side=32)), trained=True)
     out = net(*inputs(net))
     assert out.shape == (5, 3, 32, 32)
     assert net.maps(*inputs(net)[2:]).coverage.shape == (5, THINGS * PAINTS, 32, 32)

@@ -17,7 +17,7 @@ from nerf.cameras import orbit
 from samplers.schedule import EDM, VE, NoiseSchedule, RectifiedFlow, VPCosine
 
 CPU = torch.device("cpu")
-FIELD = FieldSize(features=4, hidden=16, samples=5)
+FIELD = FieldSize(cells=6, pattern_cells=8, side=16, samples=5)
 SIZE = UNetSize(side=16, levels=(16, 16, 16), width=32, text=8, middle=0, field=FIELD)
 LAW = CameraLaw((-math.pi, math.pi), (-0.2, 0.8), (3.2, 3.2), (0.7, 0.7))
 CARD = e.Card(VPCosine(), "v", SIZE, "slots", LAW, 0.5, ("sample", "generate"), {"steps": 5})
@@ -157,10 +157,12 @@ def test_a_folder_gives_the_teacher_back(tmp_path, card):
     for name, tensor in network(card).state_dict().items():
         assert torch.equal(loaded.network.state_dict()[name], tensor.half().float())
     assert not any(p.requires_grad for p in loaded.network.parameters())
-    made, cond = teacher(card), ["a red cube on a table", ""]
-    a, b = (m(noise(), torch.tensor(0.5), m.embed(cond).at(views())).value for m in (made, loaded))
-    assert (a - b).abs().max() < 0.01
-    assert (a - b).abs().max() > 0
+    rounded, cond = network(card), ["a red cube on a table", ""]
+    rounded.load_state_dict({name: tensor.half().float() for name, tensor in rounded.state_dict().items()})
+    made = (teacher(card), e.EmbeddedTeacher(card, rounded), loaded)
+    full, half, read = (m(noise(), torch.tensor(0.5), m.embed(cond).at(views())).value for m in made)
+    assert torch.equal(read, half)
+    assert 0 < (full - half).abs().mean() < 0.01
 
 
 def test_weights_are_half_and_in_shards(folder, tmp_path, monkeypatch):
@@ -225,6 +227,23 @@ def test_a_network_knows_the_spread_of_its_data(tmp_path):
     assert (wrong(x_t, t, model.embed([""]).at(views())).x0 - seen).abs().mean() > 0.05
 
 
+def test_a_teacher_is_as_sure_as_its_card_says(tmp_path):
+    """The card's prior_std reaches both the network and what reads its output; old cards mean 0.1."""
+    for prior_std in (0.1, 0.3):
+        card = replace(SCENE, prior_std=prior_std)
+        e.save_teacher(tmp_path / "t", card, network(card), WORDS)
+        model = e.load_teacher(tmp_path / "t", CPU)
+        assert model.card.prior_std == model.network.prior_std == prior_std
+        cond, t = model.embed(["a red cube"]).at(views()), torch.tensor(0.2)
+        alpha, sigma = (float(c(t)) for c in (model.schedule.alpha, model.schedule.sigma))
+        scaled, level = noise() / math.sqrt(alpha**2 / 4 + sigma**2), model.schedule.lam(t).float().expand(2)
+        raw = model.network(scaled, level, cond.text, cond.camera)
+        seen = alpha**2 * prior_std**2 / (alpha**2 * prior_std**2 + sigma**2)
+        assert torch.allclose(model(noise(), t, cond).x0, raw + seen * (noise() / alpha - raw), atol=1e-5)
+    rewrite(tmp_path / "t" / e.CARD, prior_std=...)
+    assert e.load_teacher(tmp_path / "t", CPU).card == SCENE
+
+
 def test_the_posterior_form_takes_no_free_captions():
     with pytest.raises(ValueError, match=r"the form posterior draws the catalog's things; .* take another, such as v"):
         e.build_network(SIZE, "words", "posterior")
@@ -242,6 +261,9 @@ DAMAGE = {
     "other format": (lambda f: rewrite(f / e.CARD, format=7), "format 7 of embedded, this reads 1 of embedded"),
     "other kind": (lambda f: rewrite(f / e.CARD, kind="sd"), "format 1 of sd"),
     "missing entry": (lambda f: rewrite(f / e.CARD, data_std=...), "KeyError: 'data_std'"),
+    "no spread": (lambda f: rewrite(f / e.CARD, prior_std=0), "prior_std must be positive, got 0"),
+    "other spread": (lambda f: rewrite(f / e.CARD, data_std="wide"), r"Type\w*Error"),
+    "unknown form": (lambda f: rewrite(f / e.CARD, prediction="x"), "form.* 'x'"),
     "odd schedule": (lambda f: rewrite(f / e.CARD, schedule={"kind": "x"}), "unknown schedule kind 'x'"),
     "odd size": (lambda f: rewrite(f / e.CARD, network={"levels": [1, 2, 3]}), "multiples of 16"),
     "odd field": (
@@ -274,7 +296,11 @@ def test_damage_is_one_clear_line(folder, case):
 
 
 def test_cards_survive_json():
-    for card in (CARD, SCENE, replace(CARD, cameras=None, schedule=VE(0.02, 30.0), form="edm", valid_for=())):
+    for card in (
+        CARD,
+        SCENE,
+        replace(CARD, cameras=None, schedule=VE(0.02, 30.0), form="edm", valid_for=(), prior_std=0.2),
+    ):
         assert e.Card.from_json(json.loads(json.dumps(card.to_json()))) == card
 
 
