@@ -61,7 +61,8 @@ class PredictorCorrector:
             raise ValueError("predictor_corrector needs noise: pass one, or take pf_ode, which is deterministic")
         for s, t in pairwise(nodes(schedule, grid)):
             # Every draw of a step has its own piece of the step, so that noise keyed by interval differs.
-            pieces = list(pairwise(s.t + (t.t - s.t) * k / (self.corrections + 1) for k in range(self.corrections + 2)))
+            count = self.corrections + 1
+            pieces = list(pairwise([*(s.t + (t.t - s.t) * k / count for k in range(count)), t.t]))
             for piece in pieces[1:]:
                 eps = denoise(x, s.clock).eps
                 z = noise(x, *piece)

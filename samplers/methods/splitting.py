@@ -84,7 +84,7 @@ def _guided(x: Tensor, null: Prediction, cond: Prediction, scale: float, s: Node
 
 def scale_of(guided: Prediction, null: Prediction, cond: Prediction) -> float:
     """The scale of guided = null + scale (cond - null); 1 where the sides agree. ValueError where it is no such mix."""
-    apart, toward = guided.eps - null.eps, cond.eps - null.eps
+    apart, toward = (guided.eps - null.eps).detach(), (cond.eps - null.eps).detach()
     square = float(toward.square().sum())
     if square == 0:
         return 1.0

@@ -3,7 +3,7 @@ from math import exp
 import pytest
 import torch
 
-from samplers.adams import adams, polynomial_weights, transfer
+from samplers.adams import Seen, adams, polynomial_weights, transfer
 from samplers.grids import nodes
 from samplers.schedule import RectifiedFlow, VPLinear
 
@@ -36,7 +36,7 @@ def test_exact_where_the_denoised_sample_is_linear_in_lam():
     x = torch.tensor([0.4], dtype=torch.float64)
     fine = torch.linspace(S.lam, T.lam, 200001, dtype=torch.float64)
     exact = T.sigma / S.sigma * x + T.sigma * torch.trapezoid(fine.exp() * (0.3 + 0.2 * fine), fine)
-    history = [(S, x0(S.lam)), (BEFORE, x0(BEFORE.lam))]
+    history = [Seen(S, x0(S.lam), x0(S.lam)), Seen(BEFORE, x0(BEFORE.lam), x0(BEFORE.lam))]
     torch.testing.assert_close(adams(x, history, T), exact, rtol=1e-10, atol=1e-12)
     assert not torch.allclose(adams(x, history[:1], T), exact, rtol=1e-4)
 
@@ -44,6 +44,7 @@ def test_exact_where_the_denoised_sample_is_linear_in_lam():
 def test_infinite_log_snr_drops_to_order_one():
     start, middle, end = nodes(RectifiedFlow(), torch.tensor([1.0, 0.5, 0.0]))
     x, newest, oldest = torch.tensor([0.4]), torch.tensor([0.1]), torch.tensor([9.0])
-    for history, t in (([(middle, newest), (start, oldest)], nodes(RectifiedFlow(), torch.tensor([0.5, 0.2]))[1]),):
-        assert torch.equal(adams(x, history, t), transfer(x, newest, middle, t))
-    assert torch.equal(adams(x, [(middle, newest), (S, oldest)], end), newest)
+    latest, first = Seen(middle, newest, newest), Seen(start, oldest, oldest)
+    t = nodes(RectifiedFlow(), torch.tensor([0.5, 0.2]))[1]
+    assert torch.equal(adams(x, [latest, first], t), transfer(x, newest, middle, t))
+    assert torch.equal(adams(x, [latest, Seen(S, oldest, oldest)], end), newest)

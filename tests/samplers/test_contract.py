@@ -12,6 +12,7 @@ from torch import Tensor
 import samplers
 from samplers import methods
 from samplers.grids import to_clean, uniform_lam, uniform_t
+from samplers.methods.pf_ode import ProbabilityFlow
 from samplers.noise import brownian, sequential
 from samplers.prediction import Prediction
 from samplers.schedule import EDM, NoiseSchedule, RectifiedFlow, VPLinear
@@ -54,9 +55,9 @@ def test_unknown_names_are_answered_with_the_known_ones():
 
 @lru_cache(None)
 def measured(sampler: Sampler, schedule: NoiseSchedule) -> float:
-    """Order between N and 4 N steps, N divisible by three; more of them for an order of 5, and where the choice of
-    nodes must settle first (ERA)."""
-    steps = {4: 81, 5: 162}.get(sampler.order, 54)
+    """Order between N and 4 N steps, N divisible by three; more of them for an order of 5, where the choice of nodes
+    must settle first (ERA), and where two last small groups must outweigh the many before them (tapered)."""
+    steps = 162 if getattr(sampler, "taper", False) else {4: 81, 5: 162}.get(sampler.order, 54)
     if type(sampler).__name__ == "ERA":
         steps = 648 if isinstance(schedule, EDM) else 162
     error = variance_error if sampler.stochastic else path_error
@@ -175,8 +176,10 @@ def test_gradients_flow_and_grids_are_checked(sampler: Sampler):
 ])  # fmt: skip
 @each_schedule
 def test_deterministic_samplers_find_the_flow_map_on_every_path(sampler: Sampler, schedule: NoiseSchedule):
-    """30 steps from the noise to lam = 2.5, by the exact quantiles; a path on which it fails is off by a half."""
+    """30 steps from the noise to lam = 2.5, by the exact quantiles; a path on which it fails is off by a half. Euler on
+    the whole field, linear part included, takes eight times as many where the noise falls by orders of magnitude."""
     end = float(schedule.t_of_lam(2.5))
-    grid = uniform_lam(schedule, 30, start=0.98, end=end)
+    plain = isinstance(sampler, ProbabilityFlow) and sampler.order == 1
+    grid = uniform_lam(schedule, 240 if plain else 30, start=0.98, end=end)
     found = last(sampler(exact(schedule), schedule, starts(schedule, 0.98), grid))
     torch.testing.assert_close(found, on_path(schedule, 0.98, end), rtol=0, atol=0.15)
