@@ -134,13 +134,16 @@ class FeatureField(nn.Module):
 
     def _second(self, told: Tensor, around: Tensor) -> Tensor:
         """Share of the main slot that shows the pattern's second color, (n, H, K, 1)."""
-        kind, relation, pattern = told.unbind(1)
+        shown = around.new_zeros(*around.shape[:-1], 1)
+        rows = (told[:, 2] > 0).nonzero()[:, 0]
+        if not len(rows):
+            return shown
+        kind, relation, pattern = told[rows].unbind(1)
         axes = self.stripes[kind, relation].softmax(-1)
         bands = torch.einsum("na,acv->ncv", axes, self.patterns[:AXES])
         others = self.patterns[(pattern + AXES - 2).clamp_min(0)]  # striped is 1, checkered 2, spotted 3
         volume = torch.where((pattern == 1)[:, None, None], bands, others)
-        shown = (sampled(volume, around) * LOUD).sigmoid()
-        return shown * (pattern > 0)[:, None, None, None]
+        return shown.index_copy(0, rows, (sampled(volume, around[rows]) * LOUD).sigmoid().to(shown))
 
 
 def sampled(volume: Tensor, points: Tensor) -> Tensor:
