@@ -83,7 +83,7 @@ class Lift3D:
     seed: int = 0
     steps: int = 600
     objective: SDS | SJC | CSD = field(default_factory=lambda: SDS(weighting="x0"))
-    guidance: float = 5.0
+    guidance: float = 3.0
     negative: str = ""
     perp_neg: float = 0.0
     times: Times = field(default_factory=lambda: Times(low=0.05, high=0.95, final_high=0.4, anneal=(0.1, 0.9)))
