@@ -378,7 +378,7 @@ def test_an_evaluation_makes_what_generate_would():
     evaluation = Evaluation(("a red cube",), 2, "standard", "embedded")
     assert evaluation.plan() == [("a red cube", 0), ("a red cube", 1)]
     recipe = evaluation.recipe("a red cube", 1)
-    assert (recipe.prompt, recipe.seed, recipe.guidance, recipe.turntable) == ("a red cube", 1, 5.0, 0)
+    assert (recipe.prompt, recipe.seed, recipe.guidance, recipe.turntable) == ("a red cube", 1, Lift3D("a").guidance, 0)
     assert Evaluation(("a cube",), teacher="oracle").recipe("a cube", 0).guidance == 1
     assert Evaluation(("a cube",), teacher="oracle", guidance=2).recipe("a cube", 0).guidance == 2
     assert evaluation.settings()["code"] == provenance.code_digest()

@@ -138,3 +138,13 @@ def test_bad_settings_are_one_clear_line():
     object.__setattr__(wrong, "form", "epsilon")
     with pytest.raises(ValueError, match="unknown prediction form 'epsilon'; known: v, eps, x0, flow, edm, posterior"):
         wrong.__post_init__()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("schedule", [VPCosine(), EDM(), RectifiedFlow()], ids=lambda s: type(s).__name__)
+def test_the_slope_of_x0_over_the_raw_output(form, schedule):
+    x, t = torch.zeros(1, 1, 1, 1, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64)
+    alpha, sigma = schedule.coefficients(t, x)
+    reading = Preconditioner(form)
+    moved = reading.prediction(x + 1, x, alpha, sigma).x0 - reading.prediction(x, x, alpha, sigma).x0
+    torch.testing.assert_close(moved.abs(), reading.x0_per_raw(alpha, sigma), rtol=1e-12, atol=0)
