@@ -108,7 +108,7 @@ def usable(history: Sequence[Seen], t: Node) -> list[Seen]:
 
 
 def _times(schedule: NoiseSchedule) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda lam: schedule.t_of_lam(torch.from_numpy(lam)).numpy()
+    return lambda lam: schedule.t_of_lam(torch.as_tensor(lam)).numpy()
 
 
 def polynomial_weights(

@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
+from scipy.integrate import solve_ivp  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from torch import Tensor
 
 from samplers.adams import node_at, transfer
@@ -69,7 +69,7 @@ class ProbabilityFlowRK45:
 
     def _solved(self, denoise: Denoiser, schedule: NoiseSchedule, x: Tensor, start: float, stop: float) -> Tensor:
         def slope(t: float, flat: np.ndarray) -> np.ndarray:
-            state = torch.from_numpy(flat).to(x).reshape(x.shape)
+            state = torch.as_tensor(flat).to(x).reshape(x.shape)
             with torch.no_grad():
                 prediction = denoise(state, torch.tensor(float(t), dtype=torch.float64))
                 return velocity(schedule, prediction, float(t)).double().cpu().numpy().ravel()
@@ -78,4 +78,4 @@ class ProbabilityFlowRK45:
         found = cast(Any, solve_ivp(slope, (start, stop), flat, method="RK45", rtol=self.rtol, atol=self.atol))
         if not found.success:
             raise ValueError(f"pf_rk45 stopped between t = {start} and {stop}: {found.message}; loosen rtol or atol")
-        return torch.from_numpy(found.y[:, -1].copy()).to(x).reshape(x.shape)
+        return torch.as_tensor(found.y[:, -1].copy()).to(x).reshape(x.shape)

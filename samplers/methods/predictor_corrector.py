@@ -74,7 +74,12 @@ class PredictorCorrector:
 
 
 def _ratio(z: Tensor, eps: Tensor) -> float | Tensor:
-    return (z.flatten(1).norm(dim=1).mean() / eps.flatten(1).norm(dim=1).mean()) ** 2
+    return (_norms(z).mean() / _norms(eps).mean()) ** 2
+
+
+def _norms(x: Tensor) -> Tensor:
+    """Euclidean norm of every sample, (b,)."""
+    return x.flatten(1).square().sum(1).sqrt()
 
 
 def _reversed(x: Tensor, x0: Tensor, eps: Tensor, s: Node, t: Node, noise: Noise, piece: tuple[float, float]) -> Tensor:
