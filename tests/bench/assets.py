@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from app import score_file
 from app.asset_scores import draw_sheet
 from app.evaluation import Evaluation
 from app.score_file import ScoreRow
@@ -84,6 +85,14 @@ def measure(evaluation: Evaluation, folder: Path) -> list[ScoreRow]:
     return rows
 
 
+def made_before(folder: Path) -> list[ScoreRow]:
+    """The rows that an earlier, broken-off bench left in `folder`."""
+    found = score_file.read(folder / "scores.json")
+    if found is None or not found[1]:
+        raise SystemExit(f"{folder} holds no scores; run the bench without --made first")
+    return found[1]
+
+
 def facts_of(rows: list[ScoreRow], quality: str) -> dict[str, Value]:
     found = means([row.result for row in rows])
     facts: dict[str, Value] = {f"mean_{name}": of.mean for name, of in found.items()}
@@ -99,6 +108,7 @@ def main() -> None:
     parser.add_argument("teacher", choices=("oracle", "embedded"))
     parser.add_argument("--quality", default="standard")
     parser.add_argument("--folder", type=Path, help="folder for scores and meshes; a broken-off bench goes on there")
+    parser.add_argument("--made", action="store_true", help="record what lies in the folder, and make no more")
     parser.add_argument("--only", type=int, default=0, help="make only the first so many, without recording")
     args = parser.parse_args()
     oracle = args.teacher == "oracle"
@@ -106,14 +116,14 @@ def main() -> None:
     evaluation = Evaluation(tuple(prompts[: args.only or None]), 1, args.quality, args.teacher)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
-        rows = measure(evaluation, folder)
+        rows = made_before(folder) if args.made else measure(evaluation, folder)
         out = Path(tempfile.gettempdir()) if args.only else RESULTS
         name = f"assets_{args.teacher}"
         pictures.save_png(out / f"{name}.png", draw_sheet(rows, folder / "meshes"))
         made = [row for row in rows if row.mesh]
         meshes = [load(folder / "meshes" / row.mesh) for row in made]
         pictures.save_png(out / f"{name}_portraits.png", portraits([row.result.prompt for row in made], meshes))
-    facts = facts_of(rows, args.quality)
+    facts = facts_of(rows, args.quality) | {"asked": len(prompts)}
     print(facts, flush=True)
     hidden = ("seed", "mesh", "mesh_digest")
     table = [{key: value for key, value in row.to_json().items() if key not in hidden} for row in rows]
