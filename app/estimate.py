@@ -94,7 +94,7 @@ def lines(recipe: Recipe, name: str, loading: Loading) -> list[str]:
     told = [f"teacher: {family.name}" + (" (it reads no prompt)" if family.reads == "nothing" else "")]
     try:
         found = estimate(recipe, folder, loading)
-    except (ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
+    except (ValueError, RuntimeError) as error:
         return [*told, f"no estimate of memory and time: {one_line(error)[:200]}"]
     free = memory_of(device_of(loading)).free
     told[0] += f", {found.parameters / 1e6:,.3g} million parameters"
