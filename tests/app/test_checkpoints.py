@@ -21,6 +21,7 @@ from distill.recipes.quadratic import Quadratic
 from guidance.teachers.families import recognize
 from guidance.teachers.loading import USUAL, Loading
 from nerf.mesh_load import load
+from tests.app.mistakes import mistake
 from tests.checkpoints import checkpoint
 from tests.guidance.teachers.opened import FAMILIES, copied, prompt
 
@@ -32,15 +33,6 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCORELIFT_CACHE", str(tmp_path / "cache"))
     return tmp_path
-
-
-def mistake(capsys, *arguments: str) -> str:
-    """The one line on stderr that `arguments` lead to."""
-    assert main(arguments) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("scorelift: ")
-    assert err.count("\n") == 1
-    return err
 
 
 @pytest.mark.parametrize("name", FAMILIES)

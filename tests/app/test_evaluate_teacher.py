@@ -19,6 +19,7 @@ from guidance.networks.unet import UNetSize
 from guidance.teachers.embedded import VOCABULARY, Card, build_network, load_teacher, save_teacher
 from guidance.vocabulary import load_vocabulary
 from samplers.schedule import RectifiedFlow
+from tests.app import mistakes
 
 SIZE = UNetSize(side=16, levels=(16, 16, 16), width=32, text=8, middle=0)
 CARD = Card(RectifiedFlow(), "flow", SIZE, "slots", pictures.LAW, 0.5, ("sample",), {})
@@ -37,11 +38,7 @@ def run(tmp_path, monkeypatch) -> Path:
 
 
 def mistake(capsys, *arguments: str) -> str:
-    capsys.readouterr()
-    assert main(["evaluate", *arguments]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    return err
+    return mistakes.mistake(capsys, "evaluate", *arguments)
 
 
 def test_the_figures_are_those_of_the_library(run, capsys):

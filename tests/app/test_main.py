@@ -18,6 +18,7 @@ from distill.recipes.quadratic import Descent, Quadratic
 from guidance.lexicon import WordData
 from guidance.vocabulary import Vocabulary, load_vocabulary
 from nerf.atomic import replacing
+from tests.app.mistakes import mistake
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -32,15 +33,6 @@ def here(tmp_path, monkeypatch):
 def toy(monkeypatch):
     """Generating runs the toy recipe: what is tested is the command, not the 3D."""
     monkeypatch.setattr(presets, "asked_for", lambda prompt, seed, *_, **__: Quadratic(seed=seed))
-
-
-def mistake(capsys, *arguments: str) -> str:
-    """The one line on stderr that `arguments` lead to."""
-    assert main(arguments) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("scorelift: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def finished(folder: Path, **settings) -> Path:

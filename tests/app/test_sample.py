@@ -24,6 +24,7 @@ from nerf.pictures import load_png
 from samplers.grids import nodes
 from samplers.schedule import EDM, RectifiedFlow, VPCosine, VPLinear
 from samplers.statistics import DenoisingStatistics
+from tests.app.mistakes import mistake
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -32,14 +33,6 @@ ROOT = Path(__file__).parent.parent.parent
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def mistake(capsys, *arguments: str) -> str:
-    assert main(arguments) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("scorelift: ")
-    assert err.count("\n") == 1
-    return err
 
 
 SAMPLE = ["sample", "a red cube", "--teacher", "oracle-16"]
